@@ -1,0 +1,1 @@
+"""learnlab learns from what AI agents did: logs in, one DuckDB file, answers in notebooks and reports."""

@@ -1,1 +1,51 @@
-"""learnlab learns from what AI agents did: logs in, one DuckDB file, answers in notebooks and reports."""
+"""learnlab learns from what AI agents did: logs in, one DuckDB file, answers in notebooks and reports.
+
+The names below are the public ones; each is loaded when it is first used, so the import is quick.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "LearnlabError": "learnlab.errors",
+    "Candidate": "learnlab.models",
+    "ErrorType": "learnlab.models",
+    "ExecutionRecord": "learnlab.models",
+    "MessageType": "learnlab.models",
+    "PoolEvent": "learnlab.models",
+    "RoutingDecision": "learnlab.models",
+    "SuccessSource": "learnlab.models",
+    "Tier": "learnlab.models",
+    "TOO_FEW": "learnlab.intervals",
+    "Interval": "learnlab.intervals",
+    "bootstrap": "learnlab.intervals",
+    "paired_bootstrap": "learnlab.intervals",
+    "wilson": "learnlab.intervals",
+    "Counts": "learnlab.store",
+    "LearningDatabase": "learnlab.store",
+    "Store": "learnlab.store",
+    "query": "learnlab.store",
+    "sql": "learnlab.store",
+    "view": "learnlab.store",
+    "ingest": "learnlab.ingest",
+    "simulate": "learnlab.ingest.simulator",
+    "simulated_truth": "learnlab.ingest.simulator",
+    "charts": "learnlab.reports",
+    "publish": "learnlab.reports.publish",
+    "say": "learnlab.reports.publish",
+    "stop_if_empty": "learnlab.reports.publish",
+    "table": "learnlab.reports.publish",
+}
+
+__all__ = list(_HOME)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"learnlab has no name {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

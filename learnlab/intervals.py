@@ -66,16 +66,16 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval | None:
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=float)
-    return array[np.isfinite(array)]
+    return np.asarray(array[np.isfinite(array)], dtype=np.float64)
 
 
 def _mean_of_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return rows.mean(axis=1)
+    return np.asarray(rows.mean(axis=1))
 
 
 def median_of_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return each row's median: a statistic to hand to `bootstrap`."""
-    return np.median(rows, axis=1)
+    return np.asarray(np.median(rows, axis=1))
 
 
 def bootstrap(

@@ -104,13 +104,16 @@ def _limit_faults(name: str, plain: Any) -> Iterable[pl.Expr]:
     if isinstance(plain, type) and issubclass(plain, Enum):
         words = [member.value for member in plain]
         yield _fault(
-            _is_set(name) & ~column.is_in(words), f"{name} is '", _shown(name), f"', not one of {', '.join(words)}"
+            _is_set(name) & ~column.is_in(words),
+            f"{name} is '",
+            _shown(name),
+            f"', not one of {', '.join(words)}",
         )
     for limit in _LIMITS[name]:
         if isinstance(limit, at.Ge):
-            yield _fault(column < limit.ge, f"{name} is ", _shown(name), f", below {limit.ge:g}")
+            yield _fault(column < pl.lit(limit.ge), f"{name} is ", _shown(name), f", below {limit.ge}")
         elif isinstance(limit, at.Le):
-            yield _fault(column > limit.le, f"{name} is ", _shown(name), f", above {limit.le:g}")
+            yield _fault(column > pl.lit(limit.le), f"{name} is ", _shown(name), f", above {limit.le}")
         elif isinstance(limit, at.MinLen):
             yield _fault(column.str.len_chars() < limit.min_length, f"{name} is empty")
         elif isinstance(limit, at.MaxLen):
@@ -135,7 +138,9 @@ def truth_of_text(column: pl.Expr) -> pl.Expr:
     """
     words = {word: word in TRUE_WORDS for word in (*TRUE_WORDS, *FALSE_WORDS)}
     return (
-        column.str.strip_chars().str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+        column.str.strip_chars()
+        .str.to_lowercase()
+        .replace_strict(words, default=None, return_dtype=pl.Boolean)
     )
 
 
@@ -143,8 +148,8 @@ _TIME_FORMS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y/%m/%dT%H:%M:%S", "%
 _ZONED_FORMS = ("%+", "%Y-%m-%dT%H:%M:%S%.f%z")
 
 
-def _times(texts: pl.Series) -> pl.Series:
-    """Parse texts form by form, each only where no form before it fitted: most files use one."""
+def times_of(texts: pl.Series) -> pl.Series:
+    """Return the times of a series of texts; form by form, each only where none before it fitted."""
     text = texts.str.strip_chars().str.replace(r"^(\d{4}[-/]\d\d[-/]\d\d) (\d)", "${1}T${2}")
     found = text.str.to_datetime(_TIME_FORMS[0], time_unit="us", strict=False)
     for form in (*_TIME_FORMS[1:], *_ZONED_FORMS, "epoch"):
@@ -179,7 +184,7 @@ def times_of_text(column: pl.Expr) -> pl.Expr:
     >>> pl.Series(texts).to_frame("x").select(times_of_text(pl.col("x")).cast(str))["x"].to_list()
     ['2026-03-01 08:00:00.000000', '2026-03-01 00:00:00.000000', '2026-03-01 07:30:00.000000', None]
     """
-    return column.map_batches(_times, return_dtype=pl.Datetime("us"))
+    return column.map_batches(times_of, return_dtype=pl.Datetime("us"))
 
 
 def _typed(frame: pl.DataFrame, name: str) -> tuple[pl.Expr, pl.Expr | None]:
@@ -214,7 +219,9 @@ def _typed(frame: pl.DataFrame, name: str) -> tuple[pl.Expr, pl.Expr | None]:
 
 def normalised_task_type(column: pl.Expr) -> pl.Expr:
     """Return a column of task types with the spellings of one type made one: `models.normalise_task_type` in bulk."""
-    plain = column.str.strip_chars().str.to_lowercase().str.replace_all(r"[\s\-./]+", "_").str.strip_chars("_")
+    plain = (
+        column.str.strip_chars().str.to_lowercase().str.replace_all(r"[\s\-./]+", "_").str.strip_chars("_")
+    )
     known = plain.replace(TASK_TYPE_OF)
     return pl.when(known == "").then(pl.lit(UNKNOWN)).otherwise(known)
 

@@ -1,7 +1,7 @@
 -- Executions, their texts, what was read and what was refused.
 
 create table texts (
-    text_hash uuid primary key,
+    text_hash uuid not null,
     text varchar not null
 );
 comment on table texts is 'Each distinct task description once; text_hash is its SHA-256, cut to 128 bits.';

@@ -1,0 +1,153 @@
+"""Connections to a store, held only while they are used."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from learnlab.errors import LearnlabError, StoreBusyError, StoreError
+from learnlab.settings import settings, store_name
+from learnlab.store.lock import held
+
+_PAUSE = 0.02
+
+
+class _Held(threading.local):
+    """What this thread holds: store file → (whether it may write, the connection)."""
+
+    def __init__(self) -> None:
+        self.stores: dict[Path, tuple[bool, duckdb.DuckDBPyConnection]] = {}
+
+
+_held = _Held()
+
+
+def _explained(path: Path, error: duckdb.Error) -> LearnlabError:
+    """Return one of our errors for one of DuckDB's, met while opening or using a store."""
+    text = str(error).splitlines()[0]
+    if "not a valid DuckDB database" in text:
+        return StoreError(f"{path} is not a DuckDB file: name another store, or move that file away")
+    if "Could not set lock" in text or "Conflicting lock" in text:
+        pid = text.partition("(PID ")[2].partition(")")[0]
+        return StoreBusyError(
+            f"{path} is held by process {pid or 'unknown'}, which does not use learnlab's lock: close it there"
+        )
+    if "No space left" in text or "disk full" in text.lower():
+        return StoreError(f"no space left for {path}: nothing of this step was written; free some and repeat")
+    if "Permission denied" in text or "read-only" in text.lower():
+        return StoreError(f"{path} cannot be opened: {text}")
+    return StoreError(f"{path}: {text}")
+
+
+def _connect(path: Path, *, write: bool, deadline: float) -> duckdb.DuckDBPyConnection:
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=not write)
+        except duckdb.Error as error:
+            explained = _explained(path, error)
+            foreign = isinstance(explained, StoreBusyError) or isinstance(error, duckdb.ConnectionException)
+            if not foreign or time.monotonic() > deadline:
+                raise explained from error
+            time.sleep(_PAUSE)
+
+
+@contextmanager
+def _opened(path: Path, *, write: bool, timeout: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    inherited = _held.stores.get(path)
+    if inherited is not None:
+        may_write, connection = inherited
+        if write and not may_write:
+            raise StoreError(
+                f"{store_name(path)} is being read by this very thread: finish that before writing"
+            )
+        yield connection
+        return
+    deadline = time.monotonic() + timeout
+    with held(path, exclusive=write, timeout=timeout):
+        connection = _connect(path, write=write, deadline=deadline)
+        _held.stores[path] = (write, connection)
+        try:
+            yield connection
+        except duckdb.ParserException:
+            raise
+        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+            raise _explained(path, error) from error
+        finally:
+            del _held.stores[path]
+            connection.close()
+
+
+@contextmanager
+def reading(path: Path, timeout: float | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a store for reading while the block runs; inside another block of this thread, join that one.
+
+    Raises:
+        StoreError: when there is no such store, or it is not a DuckDB file.
+        StoreBusyError: when somebody writes to it for longer than `timeout` seconds.
+    """
+    if not path.exists():
+        raise StoreError(
+            f"there is no store {store_name(path)!r} yet: make one with "
+            "`learnlab ingest FILE` or `learnlab db upgrade`"
+        )
+    with _opened(path, write=False, timeout=timeout or settings().lock_timeout) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(path: Path, timeout: float | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a store for writing, alone, while the block runs; the file is made if need be, with mode 0600.
+
+    Raises:
+        StoreError: when the folder or file cannot be written, or the file is not a DuckDB file.
+        StoreBusyError: when others hold the store for longer than `timeout` seconds.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    with _opened(path, write=True, timeout=timeout or settings().lock_timeout) as connection:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+        yield connection
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit what the block did, all of it, or nothing when it raises."""
+    connection.begin()
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        # A commit that failed (a full disk) has rolled back already.
+        with suppress(duckdb.Error):
+            connection.rollback()
+        raise
+
+
+@contextmanager
+def lent(connection: duckdb.DuckDBPyConnection, **frames: pl.DataFrame) -> Iterator[None]:
+    """Let statements in the block read polars frames as tables of the names given."""
+    for name, frame in frames.items():
+        connection.register(name, frame)
+    try:
+        yield
+    finally:
+        for name in frames:
+            connection.unregister(name)
+
+
+def fetch(
+    connection: duckdb.DuckDBPyConnection, query: str, params: Mapping[str, Any] | None = None
+) -> pl.DataFrame:
+    """Return what a select gives as a polars frame."""
+    frame: pl.DataFrame = connection.sql(query, params=params).pl()
+    return frame

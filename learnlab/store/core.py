@@ -1,0 +1,212 @@
+"""The store: one DuckDB file, opened only while it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import polars as pl
+
+from learnlab.errors import StoreBusyError, StoreError
+from learnlab.settings import store_name, store_path
+from learnlab.store import archive, migrations, spool, sqlfiles, views
+from learnlab.store.connection import reading, writing
+from learnlab.store.merge import Counts, merge
+
+_DRAIN_PATIENCE = 1.0
+"""Seconds that a read waits for its turn to drain the spool before it reads what is there."""
+
+
+class Store:
+    """A named store or a path, as everything synchronous uses it: notebooks, readers, the command line.
+
+    Nothing is open between calls, so any number of kernels and processes share one file. What was
+    acknowledged by the spool is read by everyone: a read drains it first when it gets its turn in time.
+
+    >>> Store("data/learning.db").path.name
+    'learning.db'
+    """
+
+    def __init__(self, name: str | Path = "", *, timeout: float | None = None) -> None:
+        self.path = store_path(name)
+        self._timeout = timeout
+
+    @property
+    def name(self) -> str:
+        """How to speak of this store: its name, or its path when it has none."""
+        return store_name(self.path)
+
+    def __repr__(self) -> str:
+        return f"Store({self.name!r})"
+
+    def exists(self) -> bool:
+        """Return whether there is a file yet."""
+        return self.path.exists()
+
+    def ensure(self) -> Store:
+        """Make the store, or bring it to the version and views of this learnlab, and return it.
+
+        Raises:
+            StoreError: when the file is newer than this learnlab, is no store, or cannot be written.
+        """
+        migrations.upgrade(self.path)
+        return self
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the store for reading while the block runs, with what was acknowledged drained into it.
+
+        Raises:
+            StoreError: when there is no such store or its version is another.
+            StoreBusyError: when a writer holds it for longer than the time to wait.
+        """
+        if self.exists() and spool.waiting(self.path):
+            try:
+                with writing(self.path, _DRAIN_PATIENCE) as connection:
+                    migrations.check_version(connection, self.path)
+                    spool.drain(connection, self.path)
+            except StoreBusyError:
+                pass
+        with reading(self.path, self._timeout) as connection:
+            migrations.check_version(connection, self.path)
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the store alone while the block runs; drains the spool before and refreshes due views after.
+
+        Raises:
+            StoreError: when the file is no store of this version, or cannot be written.
+            StoreBusyError: when others hold it for longer than the time to wait.
+        """
+        with writing(self.path, self._timeout) as connection:
+            migrations.check_version(connection, self.path)
+            spool.drain(connection, self.path)
+            yield connection
+            views.refresh(connection, only_due=True)
+
+    def sql(self, query: str, params: Mapping[str, Any] | list[Any] | None = None) -> pl.DataFrame:
+        """Return the rows of a query as a polars frame; `$name` stands for a parameter.
+
+        The connection is read-only. `executions_archive` reads what retention moved out.
+
+        Raises:
+            StoreError: when there is no store, or the query is wrong; it carries DuckDB's words.
+
+        >>> Store("sample").sql("select 1 as n")  # doctest: +SKIP
+        """
+        with self.reading() as connection:
+            try:
+                if archive.ARCHIVE_VIEW in query:
+                    archive.show(connection, self.path)
+                relation = connection.sql(query, params=params)
+                if relation is None:
+                    raise StoreError("that statement returns no rows: `sql` is for reading")
+                frame: pl.DataFrame = relation.pl()
+                return frame
+            except duckdb.Error as error:
+                raise StoreError(f"{self.name}: {error}") from error
+
+    def view(
+        self,
+        name: str,
+        *,
+        repo: str | None = None,
+        days_back: int | None = None,
+        as_of: str | datetime | None = None,
+        min_uses: int | None = None,
+    ) -> pl.DataFrame:
+        """Return the rows of one of the views in sql/views, of one repo and through a window when given.
+
+        `days_back` and `as_of` (UTC, by default the newest recorded time) set the window; without them the
+        view's own holds.
+
+        Raises:
+            StoreError: when there is no such view or store, or `as_of` is no time.
+        """
+        with self.reading() as connection:
+            return views.read(
+                connection, name, repo=repo, days_back=days_back, as_of=as_of, min_uses=min_uses
+            )
+
+    def query(self, name: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Return the rows of one of the selects in sql/queries, given its parameters.
+
+        Raises:
+            StoreError: when there is no such query or store, or the parameters do not fit.
+        """
+        return self.sql(sqlfiles.load("queries", name).text, params)
+
+    def add(
+        self,
+        executions: pl.DataFrame,
+        rejected: pl.DataFrame | None = None,
+        *,
+        n_rows_read: int | None = None,
+        source: str | None = None,
+        mapping: str | None = None,
+        ingest_id: UUID | None = None,
+        kind: str = "ingest",
+    ) -> Counts:
+        """Add a conformed frame and its rejected rows in one transaction with its ledger row: `merge.merge`."""
+        with self.writing() as connection:
+            return merge(
+                connection,
+                executions,
+                rejected,
+                n_rows_read=n_rows_read,
+                source=source,
+                mapping=mapping,
+                ingest_id=ingest_id,
+                kind=kind,
+            )
+
+    def set_tiers(self, tiers: Mapping[str, str]) -> None:
+        """Write down the tier of models; a tier recorded with an execution still wins."""
+        with self.writing() as connection:
+            for model, tier in tiers.items():
+                connection.execute("insert or replace into model_tiers values (?, ?)", [model, tier])
+
+    def refresh(self) -> list[str]:
+        """Refresh every materialised view that is not exact, and return their names."""
+        with self.writing() as connection:
+            return views.refresh(connection)
+
+    def freshness(self) -> pl.DataFrame:
+        """Return when each materialised view was refreshed and whether it is exact: `views.freshness`."""
+        with self.reading() as connection:
+            return views.freshness(connection)
+
+    def retain(self, days: int) -> archive.Retained:
+        """Move executions older than `days` (7-365) to the archive: `archive.retain`."""
+        with self.writing() as connection:
+            return archive.retain(connection, self.path, days)
+
+
+def sql(
+    query: str, params: Mapping[str, Any] | list[Any] | None = None, db: str | Path = ""
+) -> pl.DataFrame:
+    """Return the rows of a query on the current store (or `db`) as a polars frame: `Store.sql`."""
+    return Store(db).sql(query, params)
+
+
+def view(
+    name: str,
+    db: str | Path = "",
+    *,
+    repo: str | None = None,
+    days_back: int | None = None,
+    as_of: str | datetime | None = None,
+) -> pl.DataFrame:
+    """Return the rows of a view of the current store (or `db`), through a window when given: `Store.view`."""
+    return Store(db).view(name, repo=repo, days_back=days_back, as_of=as_of)
+
+
+def query(name: str, db: str | Path = "", params: Mapping[str, Any] | None = None) -> pl.DataFrame:
+    """Return the rows of one of the selects in sql/queries of the current store (or `db`): `Store.query`."""
+    return Store(db).query(name, params)

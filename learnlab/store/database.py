@@ -1,0 +1,204 @@
+"""LearningDatabase: the store behind the asynchronous calls of the original documents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import polars as pl
+import pyarrow as pa
+
+from learnlab.errors import LearnlabError, StoreError
+from learnlab.models import ExecutionRecord, now
+from learnlab.store.core import Store
+from learnlab.store.frames import conform
+from learnlab.store.merge import Counts
+from learnlab.store.spool import SpoolWriter
+
+T = TypeVar("T")
+
+_TIER_NAMES = {
+    "day": "date",
+    "n_executions": "total_executions",
+    "n_successes": "successful_count",
+    "duration_seconds_mean": "avg_duration",
+    "duration_seconds_p95": "p95_duration",
+    "cost_usd_mean": "avg_cost",
+    "quality_mean": "avg_quality",
+}
+_POOL_NAMES = {
+    "n_executions": "total_tasks",
+    "n_successes": "successful_tasks",
+    "duration_seconds_mean": "avg_duration",
+    "cost_usd_mean": "avg_cost",
+}
+_PATTERN_NAMES = {
+    "n_uses": "usage_count",
+    "n_successes": "success_count",
+    "quality_mean": "avg_quality",
+    "first_seen_at": "first_seen",
+    "last_seen_at": "last_seen",
+}
+
+
+class LearningDatabase:
+    """A store with asynchronous calls; the work runs in `pool_size` threads.
+
+    `database_path` is a path or the name of a store. `embedding_model` is kept for the search to come.
+    """
+
+    def __init__(
+        self,
+        database_path: str | Path = "data/learning.db",
+        embedding_model: str = "all-MiniLM-L6-v2",
+        pool_size: int = 4,
+    ) -> None:
+        self.store = Store(database_path)
+        self.embedding_model = embedding_model
+        self._pool_size = pool_size
+        self._threads: ThreadPoolExecutor | None = None
+        self._spool = SpoolWriter(self.store.path)
+
+    async def _run(self, work: Callable[..., T], *args: Any) -> T:
+        if self._threads is None:
+            raise StoreError(f"{self.store.name} is not open: `await db.initialize()` first, or `async with`")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+
+    async def initialize(self) -> None:
+        """Make or upgrade the store; calling it again does no harm.
+
+        Raises:
+            StoreError: when the file is newer than this learnlab, is no store, or cannot be written.
+        """
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._pool_size, thread_name_prefix="learnlab")
+        await self._run(self.store.ensure)
+
+    async def close(self) -> None:
+        """Drain what was acknowledged into the store and let the threads go; calling it again does no harm."""
+        if self._threads is not None:
+            await self._run(self._drain)
+            self._spool.close()
+            self._threads.shutdown()
+            self._threads = None
+
+    def _drain(self) -> None:
+        with self.store.reading():
+            pass
+
+    async def __aenter__(self) -> LearningDatabase:
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def store_execution(self, execution: ExecutionRecord) -> None:
+        """Store one record; it is acknowledged, and read by everyone, once this returns.
+
+        Raises:
+            StoreError: when it cannot be written down; then it is not stored.
+        """
+        await self._run(self._spool.append, [execution])
+
+    async def store_executions(
+        self, executions: pl.DataFrame | pa.Table | Iterable[ExecutionRecord]
+    ) -> Counts:
+        """Store many at once, from polars, Arrow or records, and return what became of them.
+
+        A row that breaks a limit goes to the table `rejected` with its reason; the others are stored.
+
+        Raises:
+            StoreError: for a column that no execution has.
+        """
+        if not isinstance(executions, (pl.DataFrame, pa.Table)):
+            records = list(executions)
+            await self._run(self._spool.append, records)
+            return Counts(n_rows_read=len(records), n_accepted=len(records))
+        frame = executions if isinstance(executions, pl.DataFrame) else pl.DataFrame(executions)
+        return await self._run(self._store_frame, frame)
+
+    def _store_frame(self, frame: pl.DataFrame) -> Counts:
+        good, faults = conform(frame)
+        content = frame.select(pl.struct(pl.all()).struct.json_encode().alias("content")).with_row_index(
+            "row"
+        )
+        rejected = faults.join(content, on="row", how="left").select(
+            (pl.col("row").cast(pl.Int64) + 1).alias("source_position"), "reason", "content"
+        )
+        return self.store.add(good, rejected, n_rows_read=len(frame), source="frame", kind="frame")
+
+    async def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Return the rows of a query as a polars frame: `Store.sql`."""
+        return await self._run(self.store.sql, query, params)
+
+    async def find_similar_executions(
+        self,
+        task_description: str,
+        repo: str | None = None,
+        limit: int = 10,
+        days_back: int = 90,
+        threshold: float = 0.7,
+    ) -> list[dict[str, Any]]:
+        """Find similar past executions; search by meaning is not part of this version.
+
+        Raises:
+            LearnlabError: always.
+        """
+        raise LearnlabError(
+            "find_similar_executions needs search by meaning, which this version of learnlab does not have yet"
+        )
+
+    async def get_tier_performance(
+        self, repo: str | None = None, days_back: int = 30
+    ) -> list[dict[str, Any]]:
+        """Return outcomes by day, repo, tier and task type over the last days, newest first.
+
+        Each row has the documents' names (`date`, `total_executions`, `successful_count`, `avg_duration` in
+        seconds, `avg_cost` in US dollars, `avg_quality`, `p95_duration`), the view's other columns (n and the
+        interval of every rate), and `refreshed_at`, the time (UTC) at which the figures were computed.
+        """
+        return await self._read("tier_performance", _TIER_NAMES, repo, None if days_back == 30 else days_back)
+
+    async def get_pool_performance(self, repo: str | None = None, days_back: int = 7) -> list[dict[str, Any]]:
+        """Return outcomes by hour, pool and repo over the last days, newest first, named as in the documents."""
+        return await self._read("pool_performance", _POOL_NAMES, repo, None if days_back == 7 else days_back)
+
+    async def get_solution_patterns(
+        self, repo: str | None = None, min_usage: int = 5, limit: int = 10
+    ) -> list[dict[str, Any]]:
+        """Return the solutions used at least `min_usage` times, best first by the lower end of their rate's interval."""
+        rows = await self._read("solution_patterns", _PATTERN_NAMES, repo, None, min_usage)
+        return rows[:limit]
+
+    async def _read(
+        self,
+        view: str,
+        names: dict[str, str],
+        repo: str | None,
+        days_back: int | None,
+        min_uses: int | None = None,
+    ) -> list[dict[str, Any]]:
+        return await self._run(self._rows, view, names, repo, days_back, min_uses)
+
+    def _rows(
+        self, view: str, names: dict[str, str], repo: str | None, days_back: int | None, min_uses: int | None
+    ) -> list[dict[str, Any]]:
+        with self.store.reading():
+            fresh: datetime = now().replace(tzinfo=None)
+            known = self.store.freshness().filter(pl.col("view_name") == view, "is_exact")["refreshed_at"]
+            frame = self.store.view(view, repo=repo, days_back=days_back, min_uses=min_uses)
+        if view == "solution_patterns":
+            frame = frame.sort("success_rate_low", "n_uses", descending=True, nulls_last=True)
+        else:
+            frame = frame.sort(frame.columns[0], descending=True, nulls_last=True)
+        own_window = days_back is None and min_uses is None
+        fresh = known[0] if len(known) and own_window else fresh
+        return frame.rename(names).with_columns(refreshed_at=pl.lit(fresh)).to_dicts()

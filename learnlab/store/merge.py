@@ -1,0 +1,201 @@
+"""Adding executions to an open store: each content once, newer content in the place of older, all or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import duckdb
+import polars as pl
+
+from learnlab.models import now
+from learnlab.store.connection import fetch, lent, transaction
+from learnlab.store.frames import SCHEMA
+
+_STORED = [name for name in SCHEMA if name != "task_description"]
+_TEXT_HASH = "cast(sha256(task_description)[1:32] as uuid)"
+_NOT_CONTENT = ("uploaded_at", "source", "source_position", "record_key", "content_hash")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the rows that were read; accepted, duplicates and rejected add up to them.
+
+    `n_replaced` of the accepted took the place of an older version of the same record.
+
+    >>> Counts(3, 2, 0, 1, 0) + Counts(1, 0, 0, 0, 1)
+    Counts(n_rows_read=4, n_accepted=2, n_replaced=0, n_duplicates=1, n_rejected=1)
+    """
+
+    n_rows_read: int = 0
+    n_accepted: int = 0
+    n_replaced: int = 0
+    n_duplicates: int = 0
+    n_rejected: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+def with_identity(connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame) -> pl.DataFrame:
+    """Return a conformed frame with `content_hash` and `record_key` filled in where they are null.
+
+    The content is every column but the bookkeeping; a timestamp that is only the time of ingestion does not
+    count. A record that has a task_id is known by it, any other by its content.
+    """
+    if not executions["content_hash"].has_nulls() and not executions["record_key"].has_nulls():
+        return executions
+    content = [pl.col(name) for name in SCHEMA if name not in (*_NOT_CONTENT, "timestamp")]
+    timed = pl.when(pl.col("time_source") == "recorded").then(pl.col("timestamp"))
+    text = executions.select(pl.struct(*content, timed.alias("timestamp")).struct.json_encode().alias("text"))
+    with lent(connection, contents=text):
+        query = "select cast(sha256(text)[1:32] as uuid)::varchar as hash from contents"
+        hashes = fetch(connection, query)["hash"]
+    return executions.with_columns(
+        content_hash=pl.coalesce("content_hash", hashes),
+        record_key=pl.coalesce("record_key", "task_id", hashes),
+    )
+
+
+def merge(
+    connection: duckdb.DuckDBPyConnection,
+    executions: pl.DataFrame,
+    rejected: pl.DataFrame | None = None,
+    *,
+    n_rows_read: int | None = None,
+    source: str | None = None,
+    mapping: str | None = None,
+    ingest_id: UUID | None = None,
+    kind: str = "ingest",
+) -> Counts:
+    """Add a conformed frame of executions, keep the rejected rows, write the ledger row: one transaction.
+
+    A content that the store has, or had before newer content replaced it, is a duplicate. Another content
+    under a known record_key replaces what is there and keeps its place. A task_id that some other record
+    has already gives way to the record_key. `rejected` has the columns of `ingest.batch.REJECTED_SCHEMA`.
+    """
+    n_rejected = 0 if rejected is None else len(rejected)
+    moment = now().replace(tzinfo=None)
+    ingest_id = ingest_id or uuid4()
+    with transaction(connection):
+        fresh = _met(connection, with_identity(connection, executions)).filter(~pl.col("is_known"))
+        n_replaced = _replace(connection, fresh, moment) if len(fresh) else 0
+        if rejected is not None and n_rejected:
+            _keep_rejected(connection, rejected, source, ingest_id, moment)
+        counts = Counts(
+            n_rows_read=len(executions) + n_rejected if n_rows_read is None else n_rows_read,
+            n_accepted=len(fresh),
+            n_replaced=n_replaced,
+            n_duplicates=len(executions) - len(fresh),
+            n_rejected=n_rejected,
+        )
+        connection.execute(
+            "insert into ledger (ingest_id, kind, source, mapping, n_rows_read, n_accepted, n_replaced, "
+            "n_duplicates, n_rejected, n_removed, committed_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+            [ingest_id, kind, source, mapping, *(getattr(counts, f.name) for f in fields(counts)), moment],
+        )
+    return counts
+
+
+_MET = """
+with n as (
+    select row, cast(content_hash as uuid) as content_hash, cast(record_key as uuid) as record_key,
+        cast(task_id as uuid) as task_id
+    from ids
+)
+select row,
+    content_hash in (select content_hash from executions)
+        or content_hash in (select content_hash from superseded) as is_known,
+    record_key in (select record_key from executions) as is_newer,
+    coalesce(task_id in (select task_id from executions), true) as is_taken,
+from n order by row
+"""
+
+
+def _met(connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame) -> pl.DataFrame:
+    """Return each first occurrence of a content with what the store has of it: content, record_key, task_id."""
+    once = executions.drop("row", strict=False).filter(pl.col("content_hash").is_first_distinct())
+    once = once.with_row_index("row")
+    ids = once.select("row", "content_hash", "record_key", "task_id")
+    with lent(connection, ids=ids):
+        met = fetch(connection, _MET)
+    return pl.concat([once, met.drop("row")], how="horizontal")
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, fresh: pl.DataFrame, moment: datetime) -> int:
+    """Put fresh rows into executions in the place of older versions; return how many versions gave way.
+
+    Versions that give way are remembered in `superseded`, those within `fresh` as well. A version that
+    replaces another keeps its task_id.
+    """
+    latest = fresh.filter(pl.col("record_key").is_last_distinct())
+    older = fresh.filter(~pl.col("record_key").is_last_distinct()).select("content_hash")
+    if len(older):
+        with lent(connection, older=older):
+            connection.execute("insert into superseded select cast(content_hash as uuid) from older")
+    newer = latest.filter("is_newer").select("record_key")
+    if len(newer):
+        latest = latest.join(_take_out(connection, newer), on="record_key", how="left").with_columns(
+            task_id=pl.coalesce("kept_id", "task_id"),
+            is_taken=pl.col("is_taken") & pl.col("kept_id").is_null(),
+        )
+    _insert(connection, latest, moment)
+    return len(older) + len(newer)
+
+
+def _take_out(connection: duckdb.DuckDBPyConnection, newer: pl.DataFrame) -> pl.DataFrame:
+    """Move the versions of some record_keys from executions to superseded; return their task_ids (kept_id)."""
+    where = "record_key in (select cast(record_key as uuid) from newer)"
+    ids = "record_key::varchar as record_key, task_id::varchar as kept_id"
+    with lent(connection, newer=newer):
+        kept = fetch(connection, f"select {ids} from executions where {where}")
+        connection.execute(f"insert into superseded select content_hash from executions where {where}")
+        connection.execute(f"delete from executions where {where}")
+    return kept
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, latest: pl.DataFrame, moment: datetime) -> None:
+    taken = ~pl.col("task_id").is_first_distinct() | pl.col("is_taken")
+    placed = latest.with_columns(
+        pl.when(taken).then("record_key").otherwise("task_id").alias("task_id"),
+        pl.col("timestamp", "uploaded_at").fill_null(moment),
+    ).sort("timestamp")
+    columns = ", ".join(f'"{name}"' for name in _STORED)
+    with lent(connection, placed=placed, new_texts=placed.select("task_description").unique()):
+        connection.execute(
+            f"""
+            insert into texts
+            select n.text_hash, n.text
+            from (select {_TEXT_HASH} as text_hash, task_description as text from new_texts) n
+            anti join texts t on t.text_hash = n.text_hash
+            """
+        )
+        connection.execute(
+            f"insert into executions (description_hash, {columns}) select {_TEXT_HASH}, {columns} from placed"
+        )
+
+
+_REFUSED = """
+with refused as (
+    select source_position, reason, content,
+        cast(sha256(concat(coalesce($source, ''), chr(31), content))[1:32] as uuid) as content_hash,
+    from refused_rows
+)
+insert into rejected
+select $ingest_id, $source, source_position, reason, content, content_hash, $now
+from refused r
+where not exists (select 1 from rejected k where k.content_hash = r.content_hash)
+qualify row_number() over (partition by content_hash order by source_position) = 1
+"""
+
+
+def _keep_rejected(
+    connection: duckdb.DuckDBPyConnection,
+    rejected: pl.DataFrame,
+    source: str | None,
+    ingest_id: UUID,
+    moment: datetime,
+) -> None:
+    with lent(connection, refused_rows=rejected):
+        connection.execute(_REFUSED, {"source": source, "ingest_id": ingest_id, "now": moment})

@@ -1,0 +1,180 @@
+"""The spool: single records are appended beside the store and drained into it in batches.
+
+A record is acknowledged once it stands in the spool, so nobody waits for the store's lock to hand one in.
+Durable mode acknowledges after fsync (survives a power cut), the other after write (survives a kill).
+
+Each process appends to a segment of its own. Whoever drains seals a segment by renaming it, so its owner
+begins a new one, then adds the records and the ledger row in one transaction and removes the segment. A
+drain that is killed is repeated: contents that went in already are duplicates and count nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import polars as pl
+import portalocker
+
+from learnlab.errors import StoreError
+from learnlab.models import ExecutionRecord
+from learnlab.settings import settings
+from learnlab.store.frames import SCHEMA, conform
+from learnlab.store.lock import beside
+from learnlab.store.merge import Counts, merge
+
+_OPEN, _SEALED = ".jsonl", ".sealed"
+
+
+def folder(store: Path) -> Path:
+    """Return the folder of a store's spool; it may not exist."""
+    return beside(store, "spool")
+
+
+def waiting(store: Path) -> list[Path]:
+    """Return the segments that hold something to drain, oldest name first."""
+    try:
+        names = sorted(os.listdir(folder(store)))
+    except FileNotFoundError:
+        return []
+    paths = [folder(store) / name for name in names if name.endswith((_OPEN, _SEALED))]
+    return [path for path in paths if _size(path)]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class SpoolWriter:
+    """Appends records to one store's spool; safe to share between threads.
+
+    Raises:
+        StoreError: from `append`, when the record cannot be written; then nothing of it stays.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._path: Path | None = None
+        self._pid = 0
+
+    def append(self, records: list[ExecutionRecord]) -> None:
+        """Append records and return once they are acknowledged, all of them or none."""
+        data = b"".join(record.model_dump_json(exclude_none=True).encode() + b"\n" for record in records)
+        with self._lock:
+            try:
+                self._write(data)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot write the spool {folder(self._store)}: {error.strerror}; the record is not stored"
+                ) from error
+
+    def close(self) -> None:
+        """Let go of the segment; what it holds stays for the next drain."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def _write(self, data: bytes) -> None:
+        descriptor = self._own_segment()
+        try:
+            end = os.fstat(descriptor).st_size
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                if settings().durable:
+                    os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, end)
+                raise
+        finally:
+            portalocker.unlock(descriptor)
+
+    def _own_segment(self) -> int:
+        """Return the descriptor of this process's segment, locked and known not to be sealed."""
+        while True:
+            if self._descriptor is None or self._pid != os.getpid():
+                self._descriptor, self._path, self._pid = *self._new_segment(), os.getpid()
+            portalocker.lock(self._descriptor, portalocker.LockFlags.EXCLUSIVE)
+            try:
+                if os.fstat(self._descriptor).st_ino == os.stat(self._path or "").st_ino:
+                    return self._descriptor
+            except FileNotFoundError:
+                pass
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _new_segment(self) -> tuple[int, Path]:
+        where = folder(self._store)
+        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = where / f"{uuid4().hex}{_OPEN}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        if settings().durable:
+            parent = os.open(where, os.O_RDONLY)
+            os.fsync(parent)
+            os.close(parent)
+        return descriptor, path
+
+
+def _seal(path: Path) -> Path:
+    """Rename a segment while nobody writes to it, so that its owner begins another."""
+    if path.suffix == _SEALED:
+        return path
+    sealed = path.with_suffix(_SEALED)
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        portalocker.lock(descriptor, portalocker.LockFlags.EXCLUSIVE)
+        path.rename(sealed)
+    finally:
+        os.close(descriptor)
+    return sealed
+
+
+def _as_row(line: str) -> dict[str, Any] | str:
+    """Return a line as the row of a frame, or why it is none."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return "not a JSON object: the line was cut short or damaged"
+    if not isinstance(record, dict) or not record.keys() <= SCHEMA.keys():
+        return "not an execution record"
+    metadata = record.get("metadata")
+    return record | {"metadata": json.dumps(metadata) if metadata else None}
+
+
+def drain(connection: duckdb.DuckDBPyConnection, store: Path) -> Counts:
+    """Add everything that waits in a store's spool to the store, which is open for writing.
+
+    What cannot be read goes to `rejected` with its reason. Segments are removed once their records are in.
+    """
+    total = Counts()
+    for segment in waiting(store):
+        sealed = _seal(segment)
+        lines = sealed.read_bytes().decode("utf-8", "replace").split("\n")
+        numbered = [(number, line) for number, line in enumerate(lines, 1) if line]
+        rows = [(number, line, _as_row(line)) for number, line in numbered]
+        bad = [(number, row, line) for number, line, row in rows if isinstance(row, str)]
+        good = [(number, line, row) for number, line, row in rows if isinstance(row, dict)]
+        frame = pl.DataFrame([row for _, _, row in good], schema=_TEXT_SCHEMA)
+        executions, faults = conform(frame)
+        bad += [(good[row][0], reason, good[row][1]) for row, reason in faults.rows()]
+        rejected = pl.DataFrame(
+            bad, schema={"source_position": pl.Int64, "reason": pl.String, "content": pl.String}, orient="row"
+        )
+        total += merge(connection, executions, rejected, source="spool", kind="spool")
+        sealed.unlink()
+    return total
+
+
+_TEXT_SCHEMA = {name: pl.String() if kind.is_temporal() else kind for name, kind in SCHEMA.items()}

@@ -1,0 +1,107 @@
+"""The views of a store: read live through a caller's window, or materialised while that is exact."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from learnlab.errors import StoreError
+from learnlab.models import now
+from learnlab.store import sqlfiles
+from learnlab.store.connection import fetch, transaction
+from learnlab.store.frames import times_of
+
+MATERIALISED = {
+    "tier_performance": timedelta(minutes=5),
+    "model_performance": timedelta(minutes=5),
+    "pool_performance": timedelta(minutes=10),
+    "solution_patterns": timedelta(hours=1),
+}
+"""The views kept as tables `<name>_mv`, and the age at which a writer refreshes each."""
+
+_FRESHNESS = """
+select m.view_name, r.refreshed_at,
+    coalesce(r.ledger_seq = (select coalesce(max(seq), 0) from ledger), false) as is_exact,
+from (select unnest($names) as view_name) m
+left join view_refreshes r on r.view_name = m.view_name
+order by m.view_name
+"""
+
+
+def freshness(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Return for each materialised view when it was refreshed (UTC) and whether nothing came in since.
+
+    Columns: view_name, refreshed_at (null when never), is_exact.
+    """
+    return fetch(connection, _FRESHNESS, {"names": list(MATERIALISED)})
+
+
+def refresh(connection: duckdb.DuckDBPyConnection, *, only_due: bool = False) -> list[str]:
+    """Refresh the materialised views that are not exact, each in one transaction; return their names.
+
+    With `only_due`, leave alone those that are younger than their age in `MATERIALISED`.
+    """
+    moment = now().replace(tzinfo=None)
+    done = []
+    for name, refreshed_at, is_exact in freshness(connection).rows():
+        too_young = refreshed_at is not None and moment - refreshed_at < MATERIALISED[name]
+        if is_exact or (only_due and too_young):
+            continue
+        with transaction(connection):
+            connection.execute(f'create or replace table "{name}_mv" as select * from "{name}"')
+            connection.execute(
+                "insert or replace into view_refreshes "
+                "values (?, ?, (select coalesce(max(seq), 0) from ledger))",
+                [name, moment],
+            )
+        done.append(name)
+    return done
+
+
+def _moment(as_of: str | datetime | None) -> datetime | None:
+    """Return a caller's time as naive UTC."""
+    if not as_of:
+        return None
+    if isinstance(as_of, datetime):
+        return as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of
+    found: datetime | None = times_of(pl.Series([as_of]))[0]
+    if found is None:
+        raise StoreError(f"as_of {as_of!r} is no time: write it like 2026-06-30 or 2026-06-30T12:00:00Z")
+    return found
+
+
+def read(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    *,
+    repo: str | None = None,
+    days_back: int | None = None,
+    as_of: str | datetime | None = None,
+    min_uses: int | None = None,
+) -> pl.DataFrame:
+    """Return a view's rows, through the caller's window when one is given.
+
+    The table `<name>_mv` is read when it is exact and the window is the view's own; else the live view.
+
+    Raises:
+        StoreError: when there is no such view, or `as_of` is no time.
+    """
+    if name not in {file.name for file in sqlfiles.views()}:
+        raise StoreError(f"no view {name!r}; there are {', '.join(sorted(f.name for f in sqlfiles.views()))}")
+    window: dict[str, Any] = {"as_of": _moment(as_of), "days_back": days_back, "min_uses": min_uses}
+    own_window = all(value is None for value in window.values())
+    table = name
+    if own_window and name in MATERIALISED:
+        exact = freshness(connection).filter(pl.col("view_name") == name, "is_exact")
+        table = f"{name}_mv" if len(exact) else name
+    for variable, value in window.items():
+        if value is None:
+            connection.execute(f"reset variable {variable}")
+        else:
+            connection.execute(f"set variable {variable} = $value", {"value": value})
+    if repo:
+        return fetch(connection, f'select * from "{table}" where repo = $repo', {"repo": repo})
+    return fetch(connection, f'select * from "{table}"')

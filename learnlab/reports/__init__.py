@@ -1,0 +1,1 @@
+"""Reports: charts, what a notebook publishes, running notebooks and rendering them."""

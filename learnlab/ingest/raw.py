@@ -1,0 +1,91 @@
+"""What every format comes to before anything is understood: rows of text, and the rows that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+from polars import selectors
+
+from learnlab.ingest.batch import REJECTED_SCHEMA
+
+MAX_RECORD = 16 << 20
+"""The bytes that one row may take; a longer one is rejected without being held in memory."""
+
+MAX_CONTENT = 100_000
+"""The characters of a rejected row that are kept; the reason says when it was longer."""
+
+ROWS_A_BATCH = 122_880
+"""Rows handed on at once: one row group of a DuckDB file."""
+
+Fault = tuple[int, str, str]
+"""A row that could not be read: its line or row number, the reason, what it said."""
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """A piece of a source as text: one string column a source column, empty values as null.
+
+    `positions` holds the line (CSV, JSON lines) or row number (JSON array, Parquet) of each row, from 1.
+    `faults` are the rows that could not be read; every row of the source is in exactly one of the two.
+    """
+
+    frame: pl.DataFrame
+    positions: pl.Series
+    faults: Sequence[Fault] = ()
+
+    @property
+    def n_rows_read(self) -> int:
+        """The rows of the piece, readable or not."""
+        return len(self.positions) + len(self.faults)
+
+
+def exact(*names: str) -> pl.Expr:
+    """Return the columns of exactly these names; `pl.col` alone would read `*` and `^…$` as patterns.
+
+    >>> pl.DataFrame({"a": [1], "*": [2]}).select(exact("*")).columns
+    ['*']
+    """
+    return selectors.by_name(*names).as_expr()
+
+
+def shown(text: str) -> str:
+    """Return what is kept of a rejected row: all of it, or its beginning.
+
+    >>> shown("a,b")
+    'a,b'
+    """
+    return text if len(text) <= MAX_CONTENT else text[:MAX_CONTENT] + f" … ({len(text):,} characters)"
+
+
+def rejected_frame(faults: Sequence[Fault]) -> pl.DataFrame:
+    """Return faults as a frame of `REJECTED_SCHEMA`, what cannot be shown as UTF-8 replaced.
+
+    >>> rejected_frame([(2, "too few fields", "a")]).rows()
+    [(2, 'too few fields', 'a')]
+    """
+    safe = [
+        (position, reason, shown(content).encode("utf-8", "replace").decode("utf-8").replace("\0", "\\0"))
+        for position, reason, content in faults
+    ]
+    return pl.DataFrame(safe, schema=REJECTED_SCHEMA, orient="row")
+
+
+def from_rows(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str | None]],
+    positions: Sequence[int],
+    faults: Sequence[Fault],
+) -> RawRows:
+    """Return rows of equal length as a piece; empty texts become null.
+
+    >>> from_rows(["a", "b"], [["1", ""]], [2], []).frame.rows()
+    [('1', None)]
+    """
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    series = [
+        pl.Series(name, [value or None for value in column], dtype=pl.String)
+        for name, column in zip(names, columns, strict=True)
+    ]
+    return RawRows(pl.DataFrame(series), pl.Series("source_position", positions, dtype=pl.Int64), faults)

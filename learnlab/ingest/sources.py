@@ -1,0 +1,152 @@
+"""Finding files and telling what they are: a file, a folder, a glob; plain or gzipped."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from learnlab.errors import SourceError
+
+Stream: TypeAlias = "io.BufferedReader[Any]"
+"""An open file that can be looked into before it is read."""
+
+
+class Format(StrEnum):
+    """What a file holds."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+_BY_SUFFIX = {
+    ".csv": Format.CSV, ".tsv": Format.CSV, ".tab": Format.CSV, ".psv": Format.CSV,
+    ".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSON,
+    ".parquet": Format.PARQUET, ".pq": Format.PARQUET,
+}  # fmt: skip
+_BUFFER = 1 << 18
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def printable(path: Path) -> str:
+    """Return a path as text that can be stored and shown: bytes that are not UTF-8 become question marks.
+
+    >>> printable(Path("logs/a.csv"))
+    'logs/a.csv'
+    """
+    return os.fsencode(path).decode("utf-8", "replace").replace("\0", "?")
+
+
+def find_files(source: str | Path) -> list[Path]:
+    """Return the files of a source (a file, a folder and all below it, or a glob), sorted; hidden ones left out.
+
+    Raises:
+        SourceError: when there is nothing there.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [
+            p for p in path.rglob("*") if not any(part.startswith(".") for part in p.relative_to(path).parts)
+        ]
+    elif path.exists():
+        raise SourceError(f"{printable(path)} is neither a file nor a folder")
+    elif glob.has_magic(str(path)):
+        found = [Path(name) for name in glob.glob(str(path), recursive=True)]
+    else:
+        raise SourceError(f"{printable(path)} does not exist")
+    files = sorted(p for p in found if p.is_file())
+    if not files:
+        raise SourceError(
+            f"there is no file in {printable(path)}"
+            if path.is_dir()
+            else f"{printable(path)} matches no file"
+        )
+    return files
+
+
+class _Unpacked(io.RawIOBase):
+    """A gzip stream that ends where the file breaks off: a NUL byte after it spoils the row that was cut."""
+
+    def __init__(self, packed: gzip.GzipFile) -> None:
+        self.packed = packed
+        self.is_broken = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            found = b"" if self.is_broken else self.packed.read1(len(buffer))
+        except (EOFError, OSError, zlib.error):
+            self.is_broken = True
+            found = b"\0"
+        buffer[: len(found)] = found
+        return len(found)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Stream, Format]]:
+    """Open a file for reading, unpacked where it is gzipped, and say what it holds.
+
+    A gzip file that breaks off reads as far as it goes, with one NUL byte at the end.
+
+    Raises:
+        SourceError: when it cannot be opened, is empty, or is of no kind that a reader knows.
+    """
+    name = printable(path)
+    try:
+        plain = cast("Stream", path.open("rb", buffering=_BUFFER))
+    except OSError as error:
+        raise SourceError(f"{name} cannot be opened: {error.strerror}") from None
+    with plain:
+        magic = plain.peek(4)[:4]
+        if not magic:
+            raise SourceError(f"{name} is empty")
+        if not magic.startswith(_GZIP):
+            yield plain, _format(path, magic)
+            return
+        with gzip.open(plain, "rb") as packed:
+            unpacked = io.BufferedReader(_Unpacked(packed), _BUFFER)
+            inner = path.with_suffix("") if path.suffix.lower() in (".gz", ".gzip") else path
+            start = unpacked.peek(4)[:4]
+            if start in (b"", b"\0"):
+                raise SourceError(f"{name} is empty" if not start else f"{name} is no sound gzip file")
+            form = _format(inner, start)
+            if form is not Format.PARQUET:
+                yield unpacked, form
+                return
+            with tempfile.TemporaryFile() as seekable:
+                shutil.copyfileobj(unpacked, seekable, _BUFFER)
+                seekable.seek(0)
+                yield cast("Stream", seekable), form
+
+
+def _format(path: Path, start: bytes) -> Format:
+    name = printable(path)
+    if start.startswith(_UTF16):
+        raise SourceError(f"{name} is UTF-16; convert it to UTF-8, for example: iconv -f UTF-16 -t UTF-8")
+    if start == _PARQUET:
+        return Format.PARQUET
+    form = _BY_SUFFIX.get(path.suffix.lower())
+    if form is Format.PARQUET:
+        raise SourceError(f"{name} is no Parquet file: it does not begin with PAR1")
+    if form is None:
+        known = ", ".join(sorted(_BY_SUFFIX))
+        raise SourceError(
+            f"{name}: no reader for {path.suffix or 'files without an ending'} (there are: {known})"
+        )
+    return form

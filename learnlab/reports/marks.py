@@ -1,0 +1,228 @@
+"""What every figure is drawn with: colours, axes with units, dots and bands with their intervals, one style.
+
+Text from the data only ever enters as data: titles and expressions are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+Figure = Any
+"""An Altair chart: its types change from method to method, so the annotation only names it."""
+
+TIER_COLOURS = {"small": "#009E73", "medium": "#E69F00", "large": "#0072B2", "unknown": "#8C8C8C"}
+"""The colour of each tier in every figure, of M. Okabe and K. Ito's palette (2008), safe for colour-blind readers."""
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6B5B95", "#8C8C8C")
+"""The colours of whatever else needs telling apart, at most eight: the same palette without its yellow."""
+
+TRUTH_COLOUR = "#D55E00"
+"""The colour of the simulator's truth in every figure."""
+
+INK, PALE = "#333333", "#6E6E6E"
+WIDTH = 560
+_VALUES = {
+    "rate": ".1%",
+    "usd": "$,.3~r",
+    "seconds": ",.3~r",
+    "quality": ".1f",
+    "count": ",d",
+    "plain": ",.3~r",
+}
+_TICKS = {"rate": "%", "usd": "$,.3~r", "seconds": ",.3~r", "quality": "~r", "count": "~s", "plain": ",.3~r"}
+
+
+def tier_colour(frame: pl.DataFrame | None = None) -> alt.Color:
+    """Return the encoding that colours by tier; with a frame, a legend of the tiers in it stands on top."""
+    scale = alt.Scale(domain=list(TIER_COLOURS), range=list(TIER_COLOURS.values()))
+    if frame is None:
+        return alt.Color("model_tier:N", scale=scale, legend=None)
+    present = [tier for tier in TIER_COLOURS if tier in frame["model_tier"].to_list()]
+    legend = alt.Legend(title="model tier", orient="top", values=present)
+    return alt.Color("model_tier:N", scale=scale, legend=legend)
+
+
+def name_colour(field: str, title: str) -> alt.Color:
+    """Return the encoding that tells at most eight names apart, with a legend on top."""
+    scale = alt.Scale(range=list(COLOURS))
+    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=title, orient="top", columns=4))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An estimate as an axis: its column (bounds under `_low` and `_high`), title with unit, format and scale."""
+
+    column: str
+    title: str
+    unit: str
+    log: bool = False
+    domain: tuple[float, float] | None = None
+
+    def _options(self) -> dict[str, Any]:
+        scale = alt.Scale(type="log" if self.log else "linear", nice=not self.log, zero=False)
+        if self.domain:
+            scale = alt.Scale(domain=list(self.domain))
+        elif self.log:
+            scale = alt.Scale(type="log", padding=24)
+        axis = alt.Axis(format=_TICKS[self.unit], tickCount=6, labelOverlap=True, grid=not self.log)
+        return {"title": self.title, "scale": scale, "axis": axis}
+
+    def x(self, end: str = "") -> alt.X:
+        """Return the horizontal encoding of the estimate, or of one end of its interval."""
+        return alt.X(f"{self.column}{end}:Q", **self._options())
+
+    def y(self, end: str = "") -> alt.Y:
+        """Return the vertical encoding of the estimate, or of one end of its interval."""
+        return alt.Y(f"{self.column}{end}:Q", **self._options())
+
+    def tips(self, frame: pl.DataFrame, *names: str) -> list[alt.Tooltip]:
+        """Return the tooltips of the names, the estimate, its interval and every count in the frame."""
+        ends = (("", "estimate"), ("_low", "95 % from"), ("_high", "95 % to"))
+        figures = [
+            alt.Tooltip(f"{self.column}{end}:Q", title=title, format=_VALUES[self.unit])
+            for end, title in ends
+            if f"{self.column}{end}" in frame.columns
+        ]
+        counts = [
+            alt.Tooltip(f"{name}:Q", title=name.replace("_", " "), format=_VALUES["count"])
+            for name in frame.columns
+            if name == "n" or name.startswith("n_")
+        ]
+        return [
+            *(alt.Tooltip(f"{name}:N", title=name.replace("_", " ")) for name in names),
+            *figures,
+            *counts,
+        ]
+
+
+def rows_of(field: str, order: list[str]) -> alt.Y:
+    """Return the vertical axis with a row a name, in this order."""
+    return alt.Y(
+        f"{field}:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False)
+    )
+
+
+def most(frame: pl.DataFrame, names: str, weight: str, limit: int) -> tuple[pl.DataFrame, str]:
+    """Return the rows of the `limit` names with the most behind them, and a sentence on what was left out.
+
+    >>> frame = pl.DataFrame({"model": ["a", "b", "c"], "n": [1, 3, 2]})
+    >>> shown, says = most(frame, "model", "n", 2)
+    >>> shown["model"].to_list(), says
+    (['b', 'c'], ' Shown: the 2 with the most behind them, of 3.')
+    """
+    ranked = frame.group_by(names).agg(pl.col(weight).sum()).sort(weight, names, descending=[True, False])
+    if ranked.height <= limit:
+        return frame, ""
+    kept = frame.filter(pl.col(names).is_in(ranked[:limit, names].implode()))
+    return kept, f" Shown: the {limit} with the most behind them, of {ranked.height}."
+
+
+def dots(
+    frame: pl.DataFrame,
+    names: str,
+    measure: Measure,
+    n: str,
+    *,
+    by_tier: bool = False,
+    order: list[str] | None = None,
+) -> Figure:
+    """Return a row a name, the highest on top: a dot, its interval as a line, and n at the right.
+
+    `by_tier` gives the dots their tier's colour.
+    """
+    highest = frame.sort(measure.column, descending=True, nulls_last=True)[names].unique(maintain_order=True)
+    row = rows_of(names, order or highest.to_list())
+    colour = tier_colour() if by_tier else alt.value(COLOURS[0])
+    base = alt.Chart(frame.drop_nulls(measure.column)).encode(y=row, tooltip=measure.tips(frame, names))
+    counted = alt.Chart(frame.with_columns(_n=pl.col(n))).transform_calculate(
+        shown="'n = ' + format(datum._n, ',d')"
+    )
+    return alt.layer(
+        base.mark_rule(strokeWidth=2.5, opacity=0.75).encode(
+            x=measure.x("_low"), x2=f"{measure.column}_high:Q", color=colour
+        ),
+        base.mark_point(filled=True, size=90, opacity=1).encode(x=measure.x(), color=colour),
+        counted.mark_text(align="left", color=PALE, fontSize=11, dx=8).encode(
+            x=alt.value(WIDTH), y=row, text="shown:N"
+        ),
+    ).properties(height=max(2, frame[names].n_unique()) * 32)
+
+
+def split_dots(frame: pl.DataFrame, names: str, measure: Measure, split: str, order: list[str]) -> Figure:
+    """Return a row a name with a dot for each value of `split` in it, coloured by tier, with intervals."""
+    rows = (
+        frame.group_by(names).agg(pl.col(measure.column).mean()).sort(measure.column, names, descending=True)
+    )
+    known = frame.drop_nulls(measure.column)
+    base = alt.Chart(known).encode(
+        y=rows_of(names, rows[names].to_list()),
+        yOffset=alt.YOffset(f"{split}:N", sort=order),
+        color=tier_colour(known),
+        tooltip=measure.tips(frame, *dict.fromkeys((names, "model_tier", split))),
+    )
+    bars = base.mark_rule(strokeWidth=2.5, opacity=0.75)
+    points = base.mark_point(filled=True, size=80, opacity=1)
+    height = max(1, rows.height) * (15 * max(1, known[split].n_unique()) + 14)
+    return alt.layer(
+        bars.encode(x=measure.x("_low"), x2=f"{measure.column}_high:Q"), points.encode(x=measure.x())
+    ).properties(height=height)
+
+
+def lines(frame: pl.DataFrame, measure: Measure, names: str, colour: alt.Color) -> Figure:
+    """Return a line a name over `period`, each with its interval as a band."""
+    word = frame["period_length"][0] if frame.height else "day"
+    base = alt.Chart(frame.drop_nulls(measure.column)).encode(
+        x=alt.X(
+            "period:T", title=f"{word} (UTC)", axis=alt.Axis(format="%d %b", labelOverlap=True, tickCount=8)
+        ),
+        color=colour,
+        tooltip=[alt.Tooltip("period:T", title=word, format="%d %b %Y"), *measure.tips(frame, names)],
+    )
+    return alt.layer(
+        base.mark_area(opacity=0.16).encode(y=measure.y("_low"), y2=f"{measure.column}_high:Q"),
+        base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=36, filled=True)).encode(y=measure.y()),
+    ).properties(height=280)
+
+
+def crosses(frame: pl.DataFrame, across: Measure, up: Measure, names: str) -> Figure:
+    """Return a point a name with its intervals both ways and its name beside it, coloured by tier."""
+    tips = [*up.tips(frame, names, "model_tier"), *across.tips(frame)[:3]]
+    base = alt.Chart(frame).encode(color=tier_colour(frame), tooltip=tips)
+    return alt.layer(
+        base.mark_rule(opacity=0.6).encode(x=across.x("_low"), x2=f"{across.column}_high:Q", y=up.y()),
+        base.mark_rule(opacity=0.6).encode(x=across.x(), y=up.y("_low"), y2=f"{up.column}_high:Q"),
+        base.mark_point(filled=True, size=80, opacity=1).encode(x=across.x(), y=up.y()),
+        base.mark_text(align="left", dx=7, dy=-9, fontSize=11, limit=150).encode(
+            x=across.x(), y=up.y(), text=f"{names}:N", color=alt.value(INK)
+        ),
+    ).properties(height=340)
+
+
+def vertical_line(at: float) -> Figure:
+    """Return a dashed line across the figure at one value of the horizontal axis."""
+    return alt.Chart(pl.DataFrame({"at": [at]})).mark_rule(color=INK, strokeDash=[4, 3]).encode(x="at:Q")
+
+
+def horizontal_line(at: float) -> Figure:
+    """Return a dashed line along the figure at one value of the vertical axis."""
+    return alt.Chart(pl.DataFrame({"at": [at]})).mark_rule(color=INK, strokeDash=[4, 3]).encode(y="at:Q")
+
+
+def finished(chart: Figure, title: str, subtitle: str, says: str) -> Figure:
+    """Return a figure with its title, the words for those who cannot see it, and the style that all share."""
+    words = alt.TitleParams(title, subtitle=subtitle, anchor="start", offset=12)
+    fonts = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 220}
+    return (
+        chart.properties(title=words, description=says, background="white", width=WIDTH)
+        .configure(font="system-ui, 'Helvetica Neue', Arial, sans-serif", padding=8)
+        .configure_title(
+            fontSize=15, subtitleFontSize=12, subtitleColor="#555555", color=INK, subtitlePadding=4
+        )
+        .configure_axis(**fonts, gridColor="#E6E6E6", domainColor=PALE, tickColor=PALE, labelColor=INK)
+        .configure_legend(**fonts, symbolOpacity=1)
+        .configure_view(stroke=None)
+    )

@@ -8,19 +8,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import bleach
+import bleach  # type: ignore[import-untyped]
 import nbformat
 import polars as pl
-from bleach.css_sanitizer import CSSSanitizer
+from bleach.css_sanitizer import CSSSanitizer  # type: ignore[import-untyped]
 from nbconvert.filters import Highlight2HTML, strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from learnlab.reports.tables import escape, shortened, table_html
 
-_TAGS = frozenset(
-    "a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5"
-    " h6 hr i img kbd li mark ol p pre s small span strong sub summary sup table tbody td tfoot th thead tr u ul".split()
-)
+_TAGS = """
+a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6
+hr i img kbd li mark ol p pre s small span strong sub summary sup table tbody td tfoot th thead tr u ul
+"""
 _PLAIN_ATTRIBUTES = {"align", "class", "colspan", "rowspan", "scope", "style", "title", "start", "alt"}
 _CSS = CSSSanitizer(
     allowed_css_properties=[
@@ -53,7 +53,7 @@ def _attribute(tag: str, name: str, value: str) -> bool:
 
 
 _CLEANER = bleach.Cleaner(
-    tags=_TAGS,
+    tags=frozenset(_TAGS.split()),
     attributes=_attribute,
     protocols=["http", "https", "mailto", "data"],
     strip=True,
@@ -87,7 +87,7 @@ def markdown_html(source: str, attachments: dict[str, Any] | None = None) -> str
 
 def code_html(source: str) -> str:
     """Return Python source as highlighted HTML."""
-    return sanitised(Highlight2HTML()(source, language="python"))
+    return sanitised(Highlight2HTML()(source, language="python"))  # type: ignore[no-untyped-call]
 
 
 def _cut(text: str) -> str:
@@ -95,13 +95,18 @@ def _cut(text: str) -> str:
     return text if rest <= 0 else f"{text[:_LONGEST_OUTPUT]}\n… {rest:,} more characters"
 
 
+def _without_colours(text: str) -> str:
+    plain: str = strip_ansi(text)  # type: ignore[no-untyped-call]
+    return plain
+
+
 def _pre(text: str, kind: str = "text") -> str:
-    return f'<pre class="{kind}">{escape(strip_ansi(_cut(text)))}</pre>'
+    return f'<pre class="{kind}">{escape(_without_colours(_cut(text)))}</pre>'
 
 
 def error_html(name: str, value: str, traceback: list[str]) -> str:
     """Return an error for reading: what it says, its last two frames, and the whole trace folded away."""
-    plain = [strip_ansi(part).strip("\n") for part in traceback]
+    plain = [_without_colours(part).strip("\n") for part in traceback]
     frames = plain[2:-1] or plain
     said = escape(shortened(f"{name}: {value}" if value else name, 1000))
     whole = f"<details><summary>Whole trace</summary>{_pre(chr(10).join(plain))}</details>" if plain else ""
@@ -145,16 +150,18 @@ def _data(spec: dict[str, Any]) -> list[list[dict[str, Any]]]:
     ]
 
 
+def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    try:
+        return pl.from_dicts(rows, infer_schema_length=None, strict=False)
+    except (pl.exceptions.PolarsError, TypeError, ValueError):  # values of kinds that share no column
+        return pl.from_dicts([{key: str(value) for key, value in row.items()} for row in rows])
+
+
 def chart_html(spec: dict[str, Any]) -> str:
     """Return a Vega-Lite chart as a labelled figure that the page's script draws, with its data as a table."""
     kept = {key: value for key, value in spec.items() if key not in ("$schema", "usermeta")}
-    tables = "".join(
-        table_html(pl.from_dicts(rows, infer_schema_length=None, strict=False), rows=_LONGEST_DATA)
-        for rows in _data(spec)
-    )
-    behind = (
-        f"<details><summary>Data behind this chart</summary>{sanitised(tables)}</details>" if tables else ""
-    )
+    tables = "".join(table_html(_frame(rows), rows=_LONGEST_DATA) for rows in _data(spec))
+    behind = f"<details><summary>Data behind this chart</summary>{tables}</details>" if tables else ""
     return (
         f'<figure role="img" aria-label="{escape(_label(spec))}"><div class="plot"></div>'
         f'<script type="application/json" class="chart">{script_json(kept)}</script></figure>{behind}'

@@ -13,7 +13,7 @@ import polars as pl
 ABSENT = "–"
 """How a table shows what nobody knows."""
 
-LONGEST_TEXT = 120
+LONGEST_TEXT = 80
 """Characters of a text that a table shows."""
 
 STYLE = (

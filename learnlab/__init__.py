@@ -29,22 +29,25 @@ _HOME = {
     "view": "learnlab.store",
     "ingest": "learnlab.ingest",
     "simulate": "learnlab.ingest.simulator",
-    "simulated_truth": "learnlab.ingest.simulator",
-    "charts": "learnlab.reports",
+    "simulated_truth": "learnlab.ingest.sample",
     "publish": "learnlab.reports.publish",
     "say": "learnlab.reports.publish",
     "stop_if_empty": "learnlab.reports.publish",
     "table": "learnlab.reports.publish",
 }
+_MODULES = {name: f"learnlab.reports.{name}" for name in ("charts", "estimates", "sentences")}
 
-__all__ = list(_HOME)
+__all__ = [*_HOME, *_MODULES]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOME:
         raise AttributeError(f"learnlab has no name {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    module, _, own_name = _HOME[name].partition(":")
+    return getattr(import_module(module), own_name or name)
 
 
 def __dir__() -> list[str]:

@@ -132,7 +132,8 @@ def quantiles(rows: pl.DataFrame, value: str, percent: int, *by: str) -> pl.Data
     return _with_bounds(groups, f"{value}_p{percent}", [_quantile(part, percent / 100) for part in parts])
 
 
-def _counted(attempts: pl.DataFrame) -> pl.DataFrame:
+def counted(attempts: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `window_outcomes` with the counts that the performance views have: what is added up."""
     known = pl.col("success").is_not_null()
     return attempts.with_columns(
         n_executions=pl.lit(1, dtype=pl.Int64),
@@ -154,9 +155,9 @@ def adjusted_success_rates(attempts: pl.DataFrame, by: str) -> pl.DataFrame:
     Columns: the group, n_executions, n_verdicts, n_successes, success_rate and its bounds (raw), n_compared
     (verdicts in the common strata), n_strata, success_rate_adjusted and its bounds, null where none is shared.
     """
-    counted = _counted(attempts)
-    raw = success_rates(counted, by)
-    first = counted.filter(~pl.col("is_retry"))
+    ones = counted(attempts)
+    raw = success_rates(ones, by)
+    first = ones.filter(~pl.col("is_retry"))
     compared = success_rates(first, by).filter(pl.col("n_verdicts") >= TOO_FEW).select(by)
     strata = success_rates(first.join(compared, on=by, how="semi"), *STRATUM, by)
     common = strata.filter(pl.col("n_verdicts") >= 2)
@@ -216,6 +217,15 @@ def periods(performance: pl.DataFrame, moment: str = "day") -> pl.DataFrame:
     span = (dates.max() - dates.min()).days if timed.height else 0  # type: ignore[operator,union-attr]
     length, word = ("1d", "day") if span <= 14 else ("1w", "week") if span <= 183 else ("1mo", "month")
     return timed.with_columns(period=dates.dt.truncate(length), period_length=pl.lit(word))
+
+
+def halves(rows: pl.DataFrame, moment: str) -> pl.DataFrame:
+    """Return the rows that have a time, with `half`: earlier or later than the middle of the time they span."""
+    timed = rows.drop_nulls(moment).with_columns(_at=pl.col(moment).cast(pl.Datetime("us")))
+    middle = (pl.col("_at").min().cast(pl.Int64) + pl.col("_at").max().cast(pl.Int64)) / 2
+    earlier = pl.col("_at").cast(pl.Int64) <= middle
+    half = pl.when(earlier).then(pl.lit("earlier")).otherwise(pl.lit("later"))
+    return timed.with_columns(half=half).drop("_at")
 
 
 def hours_of_day(performance: pl.DataFrame, tz: str) -> pl.DataFrame:

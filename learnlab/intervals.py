@@ -61,7 +61,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval | None:
     scale = 1 + z * z / n
     centre = (rate + z * z / (2 * n)) / scale
     half = z / scale * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return Interval(rate, max(0.0, centre - half), min(1.0, centre + half), n)
+    return Interval(rate, max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half)), n)
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:

@@ -115,7 +115,8 @@ TASK_TYPE_FAMILIES: dict[str, tuple[str, ...]] = {
 TASK_TYPE_OF = {spelling: name for name, spellings in TASK_TYPE_FAMILIES.items() for spelling in spellings}
 """The same table turned round: spelling → normalised task type."""
 
-_NOT_WORD = re.compile(r"[\s\-./]+")
+TASK_TYPE_BREAK = r"[\s\x1c-\x1f\-./]+"
+"""What stands between the words of a task type, as a regular expression."""
 
 
 def normalise_task_type(spelling: str) -> str:
@@ -126,7 +127,7 @@ def normalise_task_type(spelling: str) -> str:
     >>> [normalise_task_type(s) for s in ("Refactor", "refactoring", "refactor-code", "Data Science")]
     ['refactor', 'refactor', 'refactor', 'data_science']
     """
-    plain = _NOT_WORD.sub("_", spelling.strip().lower()).strip("_")
+    plain = re.sub(TASK_TYPE_BREAK, "_", spelling.lower()).strip("_")
     return TASK_TYPE_OF.get(plain, plain) or UNKNOWN
 
 

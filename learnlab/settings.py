@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -139,3 +141,48 @@ def name_for_source(source: str | Path) -> str:
     stem = parts[-1].split(".")[0] if not parts[-1].startswith(".") else parts[-1].strip(".")
     plain = re.sub(r"[^a-z0-9_]+", "-", stem.lower()).strip("-_")[:63].strip("-_")
     return plain or "source"
+
+
+def store_for_source(source: str | Path) -> str:
+    """Return the store that a source's records go to: named after it, and after no other source.
+
+    The first source of a name keeps it; another of the same name gets a few digits of its path's hash.
+
+    Raises:
+        StoreError: when the choice cannot be written down.
+    """
+    name = name_for_source(source)
+    whole = str(Path(source).expanduser().resolve())
+    digits = hashlib.sha256(whole.encode()).hexdigest()[:6]
+    mark = settings().stores / f"{name}.source"
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with mark.open("x", encoding="utf-8") as file:
+                file.write(whole)
+        except FileExistsError:
+            pass
+        mine = name != "sample" and mark.read_text(encoding="utf-8") == whole
+    except OSError as error:
+        raise StoreError(f"cannot write {mark}: {error.strerror}") from error
+    return name if mine else f"{name[:56]}-{digits}"
+
+
+def notebooks_to_work_on() -> Path:
+    """Return the folder of notebooks to open: the checkout's, else a copy in the working folder.
+
+    Notebooks that stand there already are left as they are.
+    """
+    if checkout():
+        return resources("notebooks")
+    folder = Path("notebooks").resolve()
+    folder.mkdir(exist_ok=True)
+    for path in sorted(resources("notebooks").glob("*.*")):
+        if not (folder / path.name).exists():
+            shutil.copy(path, folder / path.name)
+    return folder
+
+
+def startup_script() -> Path:
+    """Return the script that gives every new kernel the name `ll`."""
+    return PACKAGE / "startup.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -76,7 +77,8 @@ def retain(connection: duckdb.DuckDBPyConnection, store: Path, days: int) -> Ret
         partial.rename(path)
         _sync(where)
     except (OSError, duckdb.Error) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise StoreError(f"cannot write the archive {path}: {error}; nothing was removed") from error
     with transaction(connection):
         connection.execute(f"insert into superseded select content_hash from executions where {old}", given)

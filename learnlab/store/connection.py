@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -59,29 +59,32 @@ def _connect(path: Path, *, write: bool, deadline: float) -> duckdb.DuckDBPyConn
 
 
 @contextmanager
-def _opened(path: Path, *, write: bool, timeout: float) -> Iterator[duckdb.DuckDBPyConnection]:
-    inherited = _held.stores.get(path)
-    if inherited is not None:
-        may_write, connection = inherited
-        if write and not may_write:
-            raise StoreError(
-                f"{store_name(path)} is being read by this very thread: finish that before writing"
-            )
+def _connected(path: Path, *, write: bool, deadline: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a store whose lock is held, until the block ends."""
+    if write and path.exists() and not path.stat().st_size:
+        path.unlink()  # DuckDB makes a new file but refuses an empty one
+    connection = _connect(path, write=write, deadline=deadline)
+    _held.stores[path] = (write, connection)
+    try:
         yield connection
-        return
-    deadline = time.monotonic() + timeout
-    with held(path, exclusive=write, timeout=timeout):
-        connection = _connect(path, write=write, deadline=deadline)
-        _held.stores[path] = (write, connection)
-        try:
-            yield connection
-        except duckdb.ParserException:
-            raise
-        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
-            raise _explained(path, error) from error
-        finally:
-            del _held.stores[path]
-            connection.close()
+    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+        raise _explained(path, error) from error
+    finally:
+        del _held.stores[path]
+        connection.close()
+
+
+def within(path: Path) -> bool:
+    """Return whether this thread holds the store already."""
+    return path in _held.stores
+
+
+def _joined(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection | None:
+    """Return the connection that this thread holds already, if any."""
+    may_write, connection = _held.stores.get(path, (False, None))
+    if connection is not None and write and not may_write:
+        raise StoreError(f"{store_name(path)} is being read by this very thread: finish that before writing")
+    return connection
 
 
 @contextmanager
@@ -92,12 +95,21 @@ def reading(path: Path, timeout: float | None = None) -> Iterator[duckdb.DuckDBP
         StoreError: when there is no such store, or it is not a DuckDB file.
         StoreBusyError: when somebody writes to it for longer than `timeout` seconds.
     """
+    joined = _joined(path, write=False)
+    if joined is not None:
+        yield joined
+        return
     if not path.exists():
         raise StoreError(
             f"there is no store {store_name(path)!r} yet: make one with "
             "`learnlab ingest FILE` or `learnlab db upgrade`"
         )
-    with _opened(path, write=False, timeout=timeout or settings().lock_timeout) as connection:
+    timeout = timeout or settings().lock_timeout
+    deadline = time.monotonic() + timeout
+    with (
+        held(path, exclusive=False, timeout=timeout),
+        _connected(path, write=False, deadline=deadline) as connection,
+    ):
         yield connection
 
 
@@ -109,14 +121,39 @@ def writing(path: Path, timeout: float | None = None) -> Iterator[duckdb.DuckDBP
         StoreError: when the folder or file cannot be written, or the file is not a DuckDB file.
         StoreBusyError: when others hold the store for longer than `timeout` seconds.
     """
+    with writing_if(path, lambda: True, timeout) as connection:
+        assert connection is not None
+        yield connection
+
+
+@contextmanager
+def writing_if(
+    path: Path, needed: Callable[[], bool], timeout: float | None = None
+) -> Iterator[duckdb.DuckDBPyConnection | None]:
+    """Open a store for writing as `writing` does, or yield None when, its turn come, it is not needed any more.
+
+    Raises:
+        StoreError: as `writing` does.
+        StoreBusyError: as `writing` does.
+    """
+    joined = _joined(path, write=True)
+    if joined is not None:
+        yield joined
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot make the folder {path.parent}: {error.strerror}") from error
-    with _opened(path, write=True, timeout=timeout or settings().lock_timeout) as connection:
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
-        yield connection
+    timeout = timeout or settings().lock_timeout
+    deadline = time.monotonic() + timeout
+    with held(path, exclusive=True, timeout=timeout):
+        if not needed():
+            yield None
+            return
+        with _connected(path, write=True, deadline=deadline) as connection:
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+            yield connection
 
 
 @contextmanager
@@ -141,8 +178,10 @@ def lent(connection: duckdb.DuckDBPyConnection, **frames: pl.DataFrame) -> Itera
     try:
         yield
     finally:
-        for name in frames:
-            connection.unregister(name)
+        # In a transaction that failed this fails too; the rollback drops the name.
+        with suppress(duckdb.TransactionException):
+            for name in frames:
+                connection.unregister(name)
 
 
 def fetch(

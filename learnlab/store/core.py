@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import polars as pl
 from learnlab.errors import StoreBusyError, StoreError
 from learnlab.settings import store_name, store_path
 from learnlab.store import archive, migrations, spool, sqlfiles, views
-from learnlab.store.connection import reading, writing
+from learnlab.store.connection import reading, within, writing, writing_if
 from learnlab.store.merge import Counts, merge
 
 _DRAIN_PATIENCE = 1.0
@@ -65,16 +65,20 @@ class Store:
             StoreError: when there is no such store or its version is another.
             StoreBusyError: when a writer holds it for longer than the time to wait.
         """
-        if self.exists() and spool.waiting(self.path):
-            try:
-                with writing(self.path, _DRAIN_PATIENCE) as connection:
+        if not within(self.path) and self.exists() and self._has_waiting():
+            with (
+                suppress(StoreBusyError),
+                writing_if(self.path, self._has_waiting, _DRAIN_PATIENCE) as connection,
+            ):
+                if connection is not None:
                     migrations.check_version(connection, self.path)
                     spool.drain(connection, self.path)
-            except StoreBusyError:
-                pass
         with reading(self.path, self._timeout) as connection:
             migrations.check_version(connection, self.path)
             yield connection
+
+    def _has_waiting(self) -> bool:
+        return bool(spool.waiting(self.path))
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -188,9 +192,7 @@ class Store:
             return archive.retain(connection, self.path, days)
 
 
-def sql(
-    query: str, params: Mapping[str, Any] | list[Any] | None = None, db: str | Path = ""
-) -> pl.DataFrame:
+def sql(query: str, params: Mapping[str, Any] | list[Any] | None = None, db: str | Path = "") -> pl.DataFrame:
     """Return the rows of a query on the current store (or `db`) as a polars frame: `Store.sql`."""
     return Store(db).sql(query, params)
 

@@ -16,6 +16,7 @@ from learnlab.errors import StoreError
 from learnlab.models import (
     EARLIEST,
     MAX_ERROR_MESSAGE,
+    TASK_TYPE_BREAK,
     TASK_TYPE_OF,
     UNKNOWN,
     ExecutionRecord,
@@ -219,11 +220,8 @@ def _typed(frame: pl.DataFrame, name: str) -> tuple[pl.Expr, pl.Expr | None]:
 
 def normalised_task_type(column: pl.Expr) -> pl.Expr:
     """Return a column of task types with the spellings of one type made one: `models.normalise_task_type` in bulk."""
-    plain = (
-        column.str.strip_chars().str.to_lowercase().str.replace_all(r"[\s\-./]+", "_").str.strip_chars("_")
-    )
-    known = plain.replace(TASK_TYPE_OF)
-    return pl.when(known == "").then(pl.lit(UNKNOWN)).otherwise(known)
+    plain = column.str.to_lowercase().str.replace_all(TASK_TYPE_BREAK, "_").str.strip_chars("_")
+    return plain.replace(TASK_TYPE_OF).replace("", UNKNOWN)
 
 
 def _with_own_spelling(frame: pl.DataFrame) -> pl.DataFrame:
@@ -247,7 +245,8 @@ def conform(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows that are valid executions, typed and complete, and the faults of those that are not.
 
     The first frame has the columns of `SCHEMA` plus `row`; absent columns hold the models' defaults; task
-    types are normalised; an error message is cut at its limit. The second has `row` (the position in
+    types are normalised; an error message is cut at its limit; a row without timestamp gets time_source
+    `ingestion`. The second has `row` (the position in
     `frame`) and `reason`. Every row of `frame` is in exactly one of the two. `task_id`, `timestamp`,
     `record_key` and `content_hash` may be null in the first: whoever stores them fills them in.
 
@@ -277,7 +276,12 @@ def conform(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .with_columns(typed)
         .with_columns(absent)
         .with_columns([pl.col(name).fill_null(value) for name, value in _DEFAULTS.items()])
-        .with_columns(error_message=pl.col("error_message").str.slice(0, MAX_ERROR_MESSAGE))
+        .with_columns(
+            error_message=pl.col("error_message").str.slice(0, MAX_ERROR_MESSAGE),
+            time_source=pl.when(pl.col("timestamp").is_null())
+            .then(pl.lit("ingestion"))
+            .otherwise("time_source"),
+        )
         .with_row_index("row")
     )
     faults = [fault for name, (plain, _) in _FIELDS.items() for fault in _limit_faults(name, plain)]

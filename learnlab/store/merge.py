@@ -108,7 +108,7 @@ select row,
     content_hash in (select content_hash from executions)
         or content_hash in (select content_hash from superseded) as is_known,
     record_key in (select record_key from executions) as is_newer,
-    coalesce(task_id in (select task_id from executions), true) as is_taken,
+    task_id is null or task_id in (select task_id from executions) as is_taken,
 from n order by row
 """
 

@@ -64,10 +64,11 @@ def version(connection: duckdb.DuckDBPyConnection) -> int:
     Raises:
         StoreError: when the file holds tables but none of ours.
     """
-    names = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
-    if "schema_version" in names:
+    try:
         ((number,),) = connection.execute("select coalesce(max(version), 0) from schema_version").fetchall()
         return int(number)
+    except duckdb.CatalogException:
+        names = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
     if names:
         raise StoreError(
             f"this is some other database: it holds {', '.join(sorted(names)[:3])} and no schema version"

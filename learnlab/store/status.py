@@ -1,0 +1,32 @@
+"""What a store holds, in a few lines for a person."""
+
+from __future__ import annotations
+
+from learnlab.settings import settings, store_name
+from learnlab.store import spool, sqlfiles
+from learnlab.store.core import Store
+
+
+def describe(store: Store) -> str:
+    """Return what a store holds and what waits for it, and which other stores there are."""
+    lines = [f"store {store.name} ({store.path})"]
+    if not store.exists():
+        lines.append("  does not exist yet")
+    else:
+        waiting = spool.waiting(store.path)
+        if waiting:
+            size = sum(path.stat().st_size for path in waiting if path.exists())
+            lines.append(f"  {len(waiting)} spool segments with {size:,} bytes wait to be drained")
+        (row,) = store.sql(sqlfiles.load("queries", "status").text).to_dicts()
+        lines.append(
+            "  {n_executions:,} executions, {n_rejected:,} rejected rows, {n_archived:,} archived".format(
+                **row
+            )
+        )
+        if row["first_at"]:
+            lines.append("  from {first_at:%Y-%m-%d %H:%M} to {last_at:%Y-%m-%d %H:%M} UTC".format(**row))
+        if row["n_untimed"]:
+            lines.append("  {n_untimed:,} executions without a recorded time".format(**row))
+    others = sorted(settings().stores.glob("*.duckdb"))
+    lines.append("stores: " + (", ".join(store_name(path.resolve()) for path in others) or "none"))
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+import learnlab as ll
+from learnlab.errors import LearnlabError, StoreError
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)
+
+
+def test_the_documents_calls_work_as_written(tmp_path, make_record):
+    async def use():
+        db = ll.LearningDatabase(
+            database_path=tmp_path / "learning.db", embedding_model="all-MiniLM-L6-v2", pool_size=4
+        )
+        await db.initialize()
+        await db.initialize()
+        for i in range(8):
+            await db.store_execution(
+                make_record(
+                    task_id=f"task-{i}",
+                    success=i != 0,
+                    solution_summary="a cache",
+                    quality_score=80,
+                    timestamp=make_record().timestamp + timedelta(minutes=i),
+                )
+            )
+        results = await asyncio.gather(
+            db.get_tier_performance(), db.get_pool_performance(), db.get_solution_patterns()
+        )
+        await db.close()
+        await db.close()
+        return results
+
+    tiers, pools, patterns = run(use())
+    (tier,) = tiers
+    assert (tier["model_tier"], tier["total_executions"], tier["successful_count"]) == ("medium", 8, 7)
+    assert (tier["avg_duration"], tier["avg_cost"], tier["avg_quality"]) == (10.0, 0.5, 80.0)
+    assert tier["p95_duration"] == 10.0
+    assert str(tier["date"])[:10] == "2026-05-01"
+    assert 0.5 < tier["success_rate_low"] < 7 / 8 < tier["success_rate_high"]
+    assert tier["refreshed_at"] is not None
+    (pool,) = pools
+    assert (pool["pool_type"], pool["total_tasks"], pool["successful_tasks"]) == ("local", 8, 7)
+    assert pool["success_rate"] == 7 / 8
+    (pattern,) = patterns
+    assert (pattern["solution_summary"], pattern["usage_count"], pattern["success_count"]) == (
+        "a cache",
+        8,
+        7,
+    )
+    assert pattern["task_types"] == ["refactor"]
+    assert pattern["first_seen"] < pattern["last_seen"]
+
+
+def test_filters_and_windows_of_the_calls(tmp_path, make_record):
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            base = make_record().timestamp
+            records = [
+                make_record(repo="a", timestamp=base, solution_summary="s"),
+                make_record(repo="b", timestamp=base - timedelta(days=10)),
+                make_record(repo="a", timestamp=base - timedelta(days=50), solution_summary="s"),
+            ]
+            await db.store_executions(records)
+            return (
+                [r["total_executions"] for r in await db.get_tier_performance()],
+                [r["repo"] for r in await db.get_tier_performance(repo="b")],
+                len(await db.get_tier_performance(days_back=60)),
+                len(await db.get_pool_performance()),
+                len(await db.get_pool_performance(days_back=20)),
+                [p["usage_count"] for p in await db.get_solution_patterns(min_usage=2)],
+                await db.get_solution_patterns(),
+                await db.get_solution_patterns(min_usage=1, limit=0),
+            )
+
+    assert run(use()) == ([1, 1], ["b"], 3, 1, 2, [2], [], [])
+
+
+def test_what_is_stored_is_read_at_once(tmp_path, make_record):
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            seen = []
+            for _ in range(3):
+                await db.store_execution(make_record())
+                seen.append(sum(row["total_executions"] for row in await db.get_tier_performance()))
+            return seen
+
+    assert run(use()) == [1, 2, 3]
+
+
+def test_bulk_storing_takes_polars_and_arrow_and_keeps_what_is_refused(tmp_path, make_frame):
+    frame = make_frame(4).with_columns(actual_cost=pl.Series([0.1, -1.0, 0.3, None]))
+
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            first = await db.store_executions(frame)
+            second = await db.store_executions(frame.to_arrow())
+            with pytest.raises(StoreError, match="no such column"):
+                await db.store_executions(frame.with_columns(colour=pl.lit("red")))
+            return first, second, await db.sql("select reason, content, source_position from rejected")
+
+    first, second, rejected = run(use())
+    assert first == ll.Counts(n_rows_read=4, n_accepted=3, n_rejected=1)
+    assert second == ll.Counts(n_rows_read=4, n_duplicates=3, n_rejected=1)
+    ((reason, content, position),) = rejected.rows()
+    assert reason == "actual_cost is -1.0, below 0"
+    assert '"actual_cost":-1.0' in content
+    assert position == 2
+
+
+def test_similar_executions_say_that_they_are_not_there_yet(tmp_path):
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            await db.find_similar_executions(
+                "Optimize slow queries", repo="shop", limit=5, days_back=90, threshold=0.7
+            )
+
+    with pytest.raises(LearnlabError, match="does not have yet"):
+        run(use())
+
+
+def test_a_call_before_initialize_says_what_to_do(tmp_path):
+    with pytest.raises(StoreError, match="await db.initialize"):
+        run(ll.LearningDatabase(tmp_path / "learning.db").get_tier_performance())
+
+
+def test_batched_mode_acknowledges_after_write(tmp_path, make_record, monkeypatch):
+    monkeypatch.setenv("LEARNLAB_DURABLE", "false")
+
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            await db.store_execution(make_record())
+            return (await db.sql("select count(*) from executions")).item()
+
+    assert run(use()) == 1

@@ -285,6 +285,22 @@ class TestOutcomes:
                     rate = wilson(row["s"], row["n"], 1 - 1e-4 / 100)
                     assert rate.low <= row["success_rate"] <= rate.high, row
 
+    def test_shares_are_what_the_tables_say(self, fleets: list[Fleet]) -> None:
+        for fleet in fleets:
+            rows = with_phase(fleet, fleet.executions)
+            for by, table in (("model_tier", "tiers"), ("model", "models"), ("pool_type", "pools")):
+                seen = rows.group_by(by, "phase").agg(n=pl.len())
+                seen = seen.with_columns(seen=pl.col("n") / pl.col("n").sum().over("phase"))
+                both = seen.join(getattr(fleet.truth, table), on=[by, "phase"])
+                # one brief in sixteen is repeated some fifteen times: errors are about twice the binomial
+                error = (pl.col("share") * (1 - pl.col("share")) / pl.col("n").sum().over("phase")).sqrt()
+                off = both.select((pl.col("seen") - pl.col("share")).abs() / error / 2).to_series()
+                assert off.max() < z_limit(100)
+            failed = rows.filter(pl.col("model_tier") != "large", pl.col("success") == False)  # noqa: E712
+            retried = rows.filter(pl.col("attempt") > 1).height
+            rate = wilson(retried, failed.height, 1 - 1e-4 / 4)
+            assert rate.low <= w.RETRY_RATE <= rate.high
+
     def test_solutions_succeed_as_often_as_the_table_says(self, fleets: list[Fleet]) -> None:
         for fleet in fleets:
             rows = with_phase(fleet, fleet.executions).drop_nulls("success")

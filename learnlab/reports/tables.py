@@ -45,9 +45,9 @@ def shortened(text: str, limit: int = LONGEST_TEXT) -> str:
 
 
 def _decimals(column: pl.Series) -> int:
-    """Return the decimals that show a column's typical value with three digits."""
+    """Return the decimals that show three digits of a column's smaller values (its first quartile)."""
     sizes = column.drop_nulls().cast(pl.Float64).abs()
-    typical = sizes.filter(sizes.is_finite() & (sizes > 0)).median()
+    typical = sizes.filter(sizes.is_finite() & (sizes > 0)).quantile(0.25, interpolation="lower")
     return 1 if not isinstance(typical, float) else max(0, min(8, 2 - floor(log10(typical))))
 
 
@@ -75,7 +75,7 @@ def formatted(column: pl.Series) -> list[str]:
     """Return a column's values as a reader wants them: numbers with the decimals that the column needs.
 
     >>> formatted(pl.Series([0.12345, 2.0, None])), formatted(pl.Series([12345, 7]))
-    (['0.12', '2.00', '–'], ['12,345', '7'])
+    (['0.123', '2.000', '–'], ['12,345', '7'])
     """
     if column.dtype.is_integer():
         show: Callable[[Any], str] = _number(0)

@@ -8,7 +8,7 @@
     literal    = a number | 'a text' | "a text" | true | false
 
 A number compares with the column's number, a text with its text, true and false with the words that mean
-them. Where the column is empty, or is no number beside a number, the comparison is unknown; `and`, `or` and
+them. Where the column is empty, or is no finite number beside a number, the comparison is unknown; `and`, `or` and
 `not` treat unknown as SQL does.
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -51,7 +51,7 @@ class Condition:
 
     text: str
     columns: frozenset[str]
-    expression: pl.Expr
+    expression: pl.Expr = field(compare=False)
 
 
 def parse_condition(text: str) -> Condition:
@@ -161,7 +161,8 @@ class _Parser:
     def _compared(self, column: pl.Expr, op: str) -> pl.Expr:
         apply: Callable[[pl.Expr, object], pl.Expr] = _OPERATORS[op]
         if number := self._take("number"):
-            return apply(column.str.strip_chars().cast(pl.Float64, strict=False), float(number.text))
+            value = column.str.strip_chars().cast(pl.Float64, strict=False)
+            return apply(pl.when(value.is_finite()).then(value), float(number.text))
         if quoted := self._take("quoted"):
             return apply(column, pl.lit(quoted.text[1:-1]))
         if op in ("==", "!=") and (truth := self._take("keyword", "true", "false")):

@@ -30,48 +30,46 @@ def _as_text(column: pl.Series) -> pl.Series:
     return texts.set(texts == "", None)
 
 
-def _texts_of_bytes(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch whose texts are bytes again, so that broken UTF-8 can be looked for row by row."""
-    columns = [
-        column.cast(pa.large_binary())
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _decoded(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, set[int]]:
+    """Return a batch with its broken texts made null, and the rows where they stood."""
+    broken: set[int] = set()
+    columns = []
+    for column in batch.columns:
+        if _is_text(column.type):
+            texts: list[str | None] = []
+            for row, value in enumerate(column.cast(pa.large_binary()).to_pylist()):
+                try:
+                    texts.append(None if value is None else value.decode("utf-8"))
+                except UnicodeDecodeError:
+                    texts.append(None)
+                    broken.add(row)
+            column = pa.array(texts, pa.large_string())
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names), broken
 
 
 def _raw(batch: pa.RecordBatch, first: int) -> RawRows:
+    broken: set[int] = set()
     try:
         batch.validate(full=True)
-        frame = pl.DataFrame([_as_text(column) for column in pl.DataFrame(batch).get_columns()])
-        is_broken = pl.Series([False]).new_from_index(0, batch.num_rows)
     except pa.ArrowInvalid:
-        bytes_ = pl.DataFrame(_texts_of_bytes(batch))
-        names = [name for name, field in zip(batch.schema.names, batch.schema.types, strict=True)
-                 if pa.types.is_string(field) or pa.types.is_large_string(field)]  # fmt: skip
-        texts = bytes_.with_columns(exact(*names).cast(pl.String, strict=False))
-        is_broken = bytes_.select(
-            pl.any_horizontal(
-                exact(name).is_not_null() & exact(name).cast(pl.String, strict=False).is_null()
-                for name in names
-            )
-        ).to_series()
-        frame = pl.DataFrame([_as_text(column) for column in texts.get_columns()])
+        batch, broken = _decoded(batch)
+    frame = pl.DataFrame([_as_text(column) for column in pl.DataFrame(batch).get_columns()])
     positions = pl.Series("source_position", range(first, first + len(frame)), dtype=pl.Int64)
-    has_nul = frame.select(
-        pl.any_horizontal(
-            exact(name).str.contains("\0", literal=True).fill_null(False) for name in frame.columns
-        )
-    ).to_series()
-    bad = has_nul | is_broken
-    if not bad.any():
+    has_nul = [name for name in frame.columns if frame[name].str.contains("\0", literal=True).any()]
+    nul = set().union(*(frame[name].str.contains("\0", literal=True).arg_true() for name in has_nul))
+    if not broken and not nul:
         return RawRows(frame, positions)
     faults: list[Fault] = [
-        (first + at, "holds a NUL byte" if has_nul[at] else "is not UTF-8", repr(frame.row(at)))
-        for at in bad.arg_true()
+        (first + row, "is not UTF-8" if row in broken else "holds a NUL byte", repr(frame.row(row)))
+        for row in sorted(broken | nul)
     ]
-    return RawRows(frame.filter(~bad), positions.filter(~bad), faults)
+    is_sound = ~pl.Series(range(len(frame))).is_in(sorted(broken | nul))
+    return RawRows(frame.filter(is_sound), positions.filter(is_sound), faults)
 
 
 def read_parquet(stream: BinaryIO, name: str = "the file") -> Iterator[RawRows]:

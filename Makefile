@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
+TEST_HOME := $(CURDIR)/build/test-home
 SOURCE ?=
 
-.PHONY: help setup report lab test soak lint bench lock clean
+.PHONY: help setup report lab lint test soak bench browser lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,30 @@ report: $(STAMP) ## reports of the simulated fleet; of your own file or folder w
 
 lab: $(STAMP) ## JupyterLab on the notebooks, with the current store open
 	@$(BIN)/learnlab lab
+
+lint: $(STAMP) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: lint browser ## lint, unit tests, notebooks and real data, side by side (also what CI runs)
+	@rm -rf $(TEST_HOME)
+	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/learnlab simulate
+	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/python -m pytest --numprocesses auto --dist worksteal \
+		--nbval-lax tests learnlab notebooks --cov --cov-fail-under 95
+
+soak: $(STAMP) browser ## the tests with counts at full size: kills, processes, simulations
+	@LEARNLAB_SOAK=1 $(BIN)/python -m pytest tests -m soak --capture no
+
+bench: $(STAMP) ## how fast, each figure beside a peer or a limit of the same run
+	@$(BIN)/python tests/bench
+
+browser: $(STAMP) ## find a Chromium for the browser tests, or install one
+	@$(BIN)/python tests/browser/chromium.py
+
+lock: ## resolve the dependencies anew into requirements.lock (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock
 
 clean: ## remove what was built or measured; stores in .learnlab and reports stay
 	rm -rf .venv dist build bench .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage*

@@ -129,6 +129,7 @@ def test_a_spool_that_cannot_be_written_is_an_error_and_leaves_nothing(store, ma
     assert store.sql("select count(*) from executions").item() == 1
 
 
+@pytest.mark.soak
 def test_acknowledged_records_survive_a_kill(store, soak):
     for worker in range(40 if soak else 4):
         process = start("single", store.path, worker, 60)

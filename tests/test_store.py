@@ -199,6 +199,7 @@ def test_ten_threads_read_and_write_one_file(store, make_frame):
     assert store.sql("select count(*) from executions").item() == 75
 
 
+@pytest.mark.soak
 def test_many_processes_on_one_store(store, soak):
     seconds = 300 if soak else 8
     began = time.monotonic()

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from learnlab.cli import main
+from learnlab.store import Store
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def call(*words: object, ok: bool = True, answer: str | None = None) -> Result:
+    result = CliRunner().invoke(main, [str(word) for word in words], input=answer)
+    assert (result.exit_code == 0) is ok, result.output + repr(result.exception)
+    return result
+
+
+@pytest.fixture
+def runs(tmp_path) -> Path:
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        "task_id,timestamp,task_type,repo,model_tier,pool_type,success,duration_seconds\n"
+        "a,2026-05-01T10:00:00Z,docs,shop,small,local,true,3\n"
+        "b,2026-05-01T11:00:00Z,fix,shop,large,local,false,5\n"
+        "c,2026-05-01T12:00:00Z,fix,shop,large,local,false,-5\n"
+    )
+    return path
+
+
+def test_ingest_prints_the_counts_and_names_the_store_after_the_source(runs):
+    first = call("ingest", runs).output
+    assert "runs: 3 rows read from 1 file: 2 accepted, 0 duplicates, 1 rejected" in first
+    assert "2 duplicates, 1 rejected" in call("ingest", runs).output
+    assert Store("runs").sql("select count(*) from executions").item() == 2
+    assert not Store("sample").exists()
+
+
+def test_status_says_what_a_store_holds(runs):
+    assert "does not exist yet" in call("status").output
+    call("ingest", runs, "--db", "mine")
+    said = call("status", "--db", "mine").output
+    assert "2 executions, 1 rejected rows" in said
+    assert "from 2026-05-01 10:00 to 2026-05-01 11:00 UTC" in said
+    assert "stores: mine" in said
+
+
+def test_use_sets_the_current_store(runs):
+    call("ingest", runs, "--db", "mine")
+    call("use", "mine")
+    assert "2 executions" in call("status").output
+
+
+def test_simulate_fills_a_store_once():
+    assert "50 executions stored in sample, 0 were" in call("simulate", "--executions", 50).output
+    assert "0 executions stored in sample, 50 were" in call("simulate", "--executions", 50).output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ingest", "nowhere.csv"], "nowhere.csv"),
+        (["status", "--db", "No Name"], "is no name for a store"),
+        (["db", "validate", "--db-path", "nowhere"], "there is no store 'nowhere'"),
+        (["report", "--db", "nowhere"], "there is no store 'nowhere'"),
+        (["db", "downgrade", "--db-path", "nowhere"], "there is no store 'nowhere'"),
+    ],
+)
+def test_an_error_is_one_line_without_a_trace(words, message):
+    result = call(*words, ok=False)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert message in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_the_schema_goes_up_and_down_and_says_what_is_lost(tmp_path):
+    path = tmp_path / "learning.db"
+    assert "0001 executions" in call("db", "upgrade", "--db-path", path, "-v").output
+    assert "version 3 of 3" in call("db", "status", "--db-path", path).output
+    assert "0003 learning" in call("db", "status", "--db-path", path, "-v").output
+    assert "sound" in call("db", "validate", "--db-path", path, "-v").output
+    refused = call("db", "downgrade", "--db-path", path, ok=False, answer="n\n").output
+    assert "Loses every solution" in refused
+    assert "version 3 of 3" in call("db", "status", "--db-path", path).output
+    assert "a copy is" in call("db", "downgrade", "--db-path", path, "--yes", "-v").output
+    assert "version 2 of 3" in call("db", "status", "--db-path", path).output
+    call("db", "validate", "--db-path", path, ok=False)
+    call("db", "upgrade", "--db-path", path)
+
+
+def test_reset_asks_and_keeps_a_copy(runs):
+    call("ingest", runs, "--db", "mine")
+    call("db", "reset", "--db-path", "mine", ok=False, answer="n\n")
+    assert "2 executions" in call("status", "--db", "mine").output
+    assert "is empty; a copy is" in call("db", "reset", "--db-path", "mine", "--yes", "-v").output
+    assert "0 executions" in call("status", "--db", "mine").output
+
+
+def test_an_unsound_store_is_told_and_the_exit_code_says_so(runs):
+    call("ingest", runs, "--db", "mine")
+    with Store("mine").writing() as connection:
+        connection.execute("delete from executions")
+    said = call("db", "validate", "--db-path", "mine", ok=False).output
+    assert "executions beyond what the ledger accounts for: 2" in said
+    assert "unsound" in said
+
+
+def test_retain_says_what_it_moved(runs):
+    call("ingest", runs, "--db", "mine")
+    assert "0 executions from before" in call("db", "retain", "--db-path", "mine", "-v").output
+    call("db", "retain", "--db-path", "mine", "--days", 3, ok=False)
+
+
+def test_lab_opens_the_notebooks_on_the_current_store(monkeypatch):
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append(words))
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    call("simulate", "--executions", 20)
+    assert "store sample" in call("lab").output
+    ((program, *words),) = started
+    assert program == sys.executable
+    assert words[:2] == ["-m", "jupyterlab"]
+    assert words[2].endswith("notebooks")
+    assert os.environ["LEARNLAB_DB"].endswith("sample.duckdb")
+
+
+def test_every_command_is_in_the_readme():
+    text = README.read_text(encoding="utf-8")
+    commands = [f"learnlab {name}" for name in main.commands if name != "db"]
+    commands += ["learnlab db " + name for name in main.commands["db"].commands]
+    missing = [name for name in commands if not re.search(rf"{name}\b", text)]
+    assert not missing

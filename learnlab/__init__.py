@@ -30,6 +30,7 @@ _HOME = {
     "ingest": "learnlab.ingest",
     "simulate": "learnlab.ingest.simulator",
     "simulated_truth": "learnlab.ingest.sample",
+    "success_rules": "learnlab.reports.rules",
     "publish": "learnlab.reports.publish",
     "say": "learnlab.reports.publish",
     "stop_if_empty": "learnlab.reports.publish",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -133,4 +134,103 @@ def flagged(n_flagged: int, n: int) -> str:
     return (
         f"{n_flagged:,} of {n:,} executions ({n_flagged / n:.1%}) carry token counts that are missing or a repeated"
         " constant: costs made from them are as doubtful, see the ingestion page."
+    )
+
+
+def orders(rates: pl.DataFrame) -> str:
+    """Return whether the order of the tiers is another on a common mix (`estimates.adjusted_success_rates`)."""
+    compared = rates.drop_nulls("success_rate_adjusted").filter(pl.col("n_verdicts") >= TOO_FEW)
+    if compared.height < 2:
+        return "Too few to tell how the tiers compare on the same mix of tasks."
+    raw, adjusted = (
+        compared.sort(column, "model_tier", descending=[True, False])["model_tier"].to_list()
+        for column in ("success_rate", "success_rate_adjusted")
+    )
+    basis = f"{compared['n_compared'].sum():,} verdicts on first attempts"
+    if raw == adjusted:
+        return (
+            f"On the same mix of repos and task types ({basis}) the order stays: {', then '.join(adjusted)}."
+        )
+    return (
+        f"On the same mix of repos and task types ({basis}) the order is {', then '.join(adjusted)}, "
+        f"not {', then '.join(raw)} as the raw rates have it: the tiers saw different tasks."
+    )
+
+
+def behind(gaps: pl.DataFrame, names: str, unit: str, what: str) -> str:
+    """Return who is as good as the best on shared problems and who is behind (`estimates.shared_differences`)."""
+    enough = gaps.filter(pl.col("n_shared") >= TOO_FEW).drop_nulls("difference")
+    if not enough.height:
+        return f"Too few problems were attempted by two of them to compare the {what} on the same problems."
+    best = enough[0, "against"]
+    worse = enough.filter(pl.col("difference_high") < 0)
+    least = worse.sort("difference", descending=True).head(1).to_dicts()
+    level = [name for (name,) in enough.filter(pl.col("difference_high") >= 0).select(names).iter_rows()]
+    parts = [f"On the problems they share, {best} has the highest {what}"]
+    if level:
+        parts.append(f"{', '.join(level)} cannot be told apart from it")
+    if least:
+        gap = estimated(least[0], "difference", unit, "n_shared")
+        parts.append(
+            f"{worse.height} are behind it beyond their intervals, the nearest {least[0][names]} by {gap}"
+        )
+    return f"{'; '.join(parts)}."
+
+
+def read(sources: pl.DataFrame) -> str:
+    """Return what became of the rows of all sources (`queries/sources`).
+
+    >>> read(pl.DataFrame({"source": ["a.csv"], "n_rows_read": [3], "n_accepted": [1], "n_duplicates": [1],
+    ...     "n_rejected": [1]}))
+    '3 rows were read from 1 source: 1 accepted, 1 duplicates, 1 rejected.'
+    """
+    total = sources.select(pl.col("n_rows_read", "n_accepted", "n_duplicates", "n_rejected").sum()).row(0)
+    n = sources["source"].n_unique()
+    return (
+        f"{total[0]:,} rows were read from {n:,} source{'' if n == 1 else 's'}: "
+        f"{total[1]:,} accepted, {total[2]:,} duplicates, {total[3]:,} rejected."
+    )
+
+
+def judged(n_verdicts: int, n: int, said_by: Sequence[str] = (), rules: Sequence[str] = ()) -> str:
+    """Return how many executions have a verdict, who gave it, and the condition where a mapping states one.
+
+    >>> judged(92, 100, ["verifier", "nobody"], ["score >= 1.0"])
+    '92 of 100 executions have a known verdict, from verifier, where a mapping decides: success is score >= 1.0.'
+    """
+    sources = sorted(set(said_by) - {"nobody"})
+    told = f", from {', '.join(sources)}" if sources else ""
+    stated = f", where a mapping decides: success is {' or '.join(dict.fromkeys(rules))}" if rules else ""
+    return f"{n_verdicts:,} of {n:,} executions have a known verdict{told}{stated}."
+
+
+def priced(n_costs: int, n: int) -> str:
+    """Return how many executions have a known cost.
+
+    >>> priced(95, 100)
+    '95 of 100 executions have a known cost; the others are left out of every figure about cost, not taken for free.'
+    """
+    if n_costs == n:
+        return f"All {n:,} executions have a known cost."
+    return (
+        f"{n_costs:,} of {n:,} executions have a known cost; the others are left out of every figure about cost, "
+        "not taken for free."
+    )
+
+
+def biased(ratios: pl.DataFrame) -> str:
+    """Return which tiers cost more or less than estimated beyond their intervals (`estimates.ratios`)."""
+    value = "actual_per_estimate"
+    enough = ratios.filter(pl.col("n") >= TOO_FEW).drop_nulls([value, f"{value}_low", f"{value}_high"])
+    if not enough.height:
+        return "Too few to tell whether the estimates are biased."
+    told = []
+    for row in enough.to_dicts():
+        if row[f"{value}_low"] > 1 or row[f"{value}_high"] < 1:
+            way = "dearer" if row[value] > 1 else "cheaper"
+            told.append(
+                f"{row['model_tier']} is {way} than estimated, by a factor of {estimated(row, value, 'plain', 'n')}"
+            )
+    return (
+        f"{'; '.join(told)}." if told else "No tier's costs differ from the estimates beyond their intervals."
     )

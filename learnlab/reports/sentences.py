@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -68,7 +69,7 @@ def first_of(
     >>> frame = pl.DataFrame({"tier": ["a", "b"], "rate": [0.9, 0.5], "rate_low": [0.8, 0.4],
     ...     "rate_high": [0.95, 0.6], "n": [50, 60]})
     >>> print(first_of(frame, "tier", "rate", "rate", "n", "success rate"))
-    The highest success rate has a: 90.0 % (95 % interval 80.0 % to 95.0 %, n = 50). Next comes b: 50.0 % (95 %
+    a has the highest success rate: 90.0 % (95 % interval 80.0 % to 95.0 %, n = 50). Next comes b: 50.0 % (95 %
     interval 40.0 % to 60.0 %, n = 60). The intervals do not overlap.
     """
     enough = frame.filter(pl.col(n) >= TOO_FEW).drop_nulls(value)
@@ -76,7 +77,9 @@ def first_of(
     if not rows:
         return f"Too few to tell about the {what}: nothing has {TOO_FEW} observations behind it."
     word = "lowest" if least else "highest"
-    best = f"The {word} {what} has {rows[0][names]}: {estimated(rows[0], value, unit, n)}."
+    best = f"{rows[0][names]} has the {word} {what}: {estimated(rows[0], value, unit, n)}."
+    if frame.height == 1:
+        return f"{best} There is nothing to compare it with."
     if len(rows) == 1:
         return f"{best} Nothing else has the {TOO_FEW} observations that a comparison takes."
     verdict = "do not overlap" if _apart(rows[0], rows[1], value) else "overlap: too close to call"
@@ -132,8 +135,8 @@ def flagged(n_flagged: int, n: int) -> str:
     if not n_flagged:
         return f"None of the {n:,} executions has token counts that are missing or a repeated constant."
     return (
-        f"{n_flagged:,} of {n:,} executions ({n_flagged / n:.1%}) carry token counts that are missing or a repeated"
-        " constant: costs made from them are as doubtful, see the ingestion page."
+        f"{n_flagged:,} of {n:,} executions ({shown(n_flagged / n, 'rate')}) carry token counts that are missing or a "
+        "repeated constant: their costs are unknown, or as doubtful as the tokens they were made from."
     )
 
 
@@ -147,13 +150,19 @@ def orders(rates: pl.DataFrame) -> str:
         for column in ("success_rate", "success_rate_adjusted")
     )
     basis = f"{compared['n_compared'].sum():,} verdicts on first attempts"
+    ranked = compared.sort("success_rate_adjusted", "model_tier", descending=[True, False]).to_dicts()
+    close = [
+        f"{row['model_tier']} and {after['model_tier']}"
+        for row, after in pairwise(ranked)
+        if not _apart(row, after, "success_rate_adjusted")
+    ]
+    doubt = f" The intervals of {', and of '.join(close)} overlap there." if close else ""
+    order = f"On the same mix of repos and task types ({basis}) the order"
     if raw == adjusted:
-        return (
-            f"On the same mix of repos and task types ({basis}) the order stays: {', then '.join(adjusted)}."
-        )
+        return f"{order} stays as routed: {', then '.join(adjusted)}.{doubt}"
     return (
-        f"On the same mix of repos and task types ({basis}) the order is {', then '.join(adjusted)}, "
-        f"not {', then '.join(raw)} as the raw rates have it: the tiers saw different tasks."
+        f"{order} is {', then '.join(adjusted)}, not {', then '.join(raw)} as routed: the tiers saw different "
+        f"tasks.{doubt}"
     )
 
 
@@ -172,7 +181,7 @@ def behind(gaps: pl.DataFrame, names: str, unit: str, what: str) -> str:
     if least:
         gap = estimated(least[0], "difference", unit, "n_shared")
         parts.append(
-            f"{worse.height} are behind it beyond their intervals, the nearest {least[0][names]} by {gap}"
+            f"{worse.height} are behind it beyond their intervals, the nearest is {least[0][names]}: {gap}"
         )
     return f"{'; '.join(parts)}."
 
@@ -196,11 +205,11 @@ def judged(n_verdicts: int, n: int, said_by: Sequence[str] = (), rules: Sequence
     """Return how many executions have a verdict, who gave it, and the condition where a mapping states one.
 
     >>> judged(92, 100, ["verifier", "nobody"], ["score >= 1.0"])
-    '92 of 100 executions have a known verdict, from verifier, where a mapping decides: success is score >= 1.0.'
+    '92 of 100 executions have a known verdict, from verifier; success by a mapping means score >= 1.0.'
     """
     sources = sorted(set(said_by) - {"nobody"})
     told = f", from {', '.join(sources)}" if sources else ""
-    stated = f", where a mapping decides: success is {' or '.join(dict.fromkeys(rules))}" if rules else ""
+    stated = f"; success by a mapping means {', or '.join(dict.fromkeys(rules))}" if rules else ""
     return f"{n_verdicts:,} of {n:,} executions have a known verdict{told}{stated}."
 
 

@@ -33,6 +33,8 @@ def json_objects(
         parts += [_members(run)] if run else []
         run = []
         parts.append(pl.when(exact(name).is_not_null()).then(_members([name])))
+    if run and not parts:
+        return both.select(pl.struct(exact(*run)).struct.json_encode().alias("json"))["json"]
     parts += [_members(run)] if run else []
     if not parts:
         return pl.Series("json", ["{}"], dtype=pl.String).new_from_index(0, len(frame))
@@ -46,7 +48,7 @@ def _members(names: list[str]) -> pl.Expr:
     return pl.struct(exact(*names)).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
 
 
-def hashes_of(texts: pl.Series, domain: bytes = b"") -> pl.Series:
+def hashes_of(texts: pl.Series, domain: str = "") -> pl.Series:
     """Return the first 128 bits of each text's SHA-256 as the hexadecimal text of a UUID.
 
     `domain` is put before each text: hashes for different purposes never meet.
@@ -54,10 +56,7 @@ def hashes_of(texts: pl.Series, domain: bytes = b"") -> pl.Series:
     >>> hashes_of(pl.Series(["{}"])).to_list()
     ['44136fa355b3678a1146ad16f7e8649e']
     """
-    start = sha256(domain, usedforsecurity=False)
-    digests: list[bytes] = []
-    for text in texts.cast(pl.Binary).to_list():
-        state = start.copy()
-        state.update(text)
-        digests.append(state.digest()[:16])
+    if domain:
+        texts = domain + texts
+    digests = [sha256(text, usedforsecurity=False).digest()[:16] for text in texts.cast(pl.Binary).to_list()]
     return pl.Series("hash", digests, dtype=pl.Binary).bin.encode("hex")

@@ -33,8 +33,8 @@ def text_of(value: object) -> str | None:
     return "true" if value is True else "false" if value is False else repr(value)
 
 
-def row_of(value: object) -> dict[str, str] | str:
-    """Return a JSON object as a row, or the reason why it is none.
+def row_of(value: object, source: str = "\\u") -> dict[str, str] | str:
+    """Return a JSON object as a row, or the reason why it is none; `source` is the text that it was parsed from.
 
     >>> row_of({"a": 1, "b": None}), row_of([1]), row_of({"a": "x" + chr(0)})
     ({'a': '1'}, 'is a JSON array, not an object', 'holds a NUL byte')
@@ -48,7 +48,13 @@ def row_of(value: object) -> dict[str, str] | str:
             else "a single value"
         )
         return f"is {kind.replace('an ', 'a JSON ')}, not an object"
-    row = {name: text for name, item in value.items() if (text := text_of(item)) is not None}
+    row = {
+        name: text
+        for name, item in value.items()
+        if (text := item if type(item) is str else text_of(item)) is not None and text != ""
+    }
+    if "\\u" not in source and source.isascii():
+        return row
     whole = "".join(row) + "".join(row.values())
     if "\0" in whole:
         return "holds a NUL byte"
@@ -69,7 +75,7 @@ class _Piece:
         self.size = 0
 
     def add(self, value: object, position: int, text: str) -> None:
-        row = row_of(value)
+        row = row_of(value, text)
         self.size += len(text)
         if isinstance(row, str):
             self.faults.append((position, row, text))

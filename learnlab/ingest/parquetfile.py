@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from learnlab.errors import SourceError
-from learnlab.ingest.raw import ROWS_A_BATCH, Fault, RawRows, exact
+from learnlab.ingest.raw import ROWS_A_BATCH, Fault, RawRows
 
 
 def _as_text(column: pl.Series) -> pl.Series:

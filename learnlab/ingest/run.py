@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 from tqdm import tqdm
 
 from learnlab.errors import LearnlabError, MappingError, SourceError
+from learnlab.ingest.batch import Batch
 from learnlab.ingest.mapping import Mapping, load_mapping, mapping_for
 from learnlab.ingest.sources import find_files, printable
 from learnlab.ingest.tabular import Notes, columns_of, read_batches
@@ -122,7 +124,7 @@ def _ingest_file(
     path: Path, name: str, store: Store, mapping: Mapping | None, ingest_id: UUID, bar: tqdm[None]
 ) -> FileReport:
     notes, counts = Notes(), Counts()
-    for batch in read_batches(path, mapping, notes, name):
+    for batch in _ahead(read_batches(path, mapping, notes, name)):
         counts += store.add(
             batch.executions,
             batch.rejected,
@@ -135,6 +137,15 @@ def _ingest_file(
     if notes.tiers and counts.n_rows_read:
         store.set_tiers({model: tier.value for model, tier in notes.tiers.items()})
     return FileReport(name, counts, notes)
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches while the next one is being read in a thread: reading goes on while the store writes."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 def _joined_files(files: list[Path], mapping: Mapping | None) -> set[Path]:

@@ -221,7 +221,7 @@ def _identity(frame: pl.DataFrame, content: pl.Series, plan: Plan) -> tuple[pl.S
     content_hash = hashes_of(content)
     if not plan.identity:
         return content_hash, content_hash
-    keys = hashes_of(json_objects(frame, plan.identity, plan.key_constants), b"key\n")
+    keys = hashes_of(json_objects(frame, plan.identity, plan.key_constants), "key\n")
     id_columns = plan.mapping.key or [rule.column for rule in plan.rules["task_id"]]
     has_id = frame.select(pl.any_horizontal(exact(*id_columns).is_not_null())).to_series()
     return content_hash, keys.zip_with(has_id, content_hash)

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -95,15 +95,17 @@ def _run_all(
         )
         return replace(result, tables=_published(folder))
 
-    done: dict[str, Result] = {}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, _ending_kernels(kernels):
-        waiting = [pool.submit(run, notebook) for notebook in notebooks]
+        all_of_them = [pool.submit(run, notebook) for notebook in notebooks]
+        pending = set(all_of_them)
         try:
-            for future in tqdm(as_completed(waiting), total=len(waiting), unit="notebook", disable=None):
-                done[future.result().notebook.name] = future.result()
+            with tqdm(total=len(notebooks), unit="notebook", disable=None) as bar:
+                while pending:  # in short waits: one long wait may sleep through a Ctrl-C
+                    finished, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                    bar.update(len(finished))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    return [done[notebook.name] for notebook in notebooks]
+    return [future.result() for future in all_of_them]
 
 
 def _manifest(

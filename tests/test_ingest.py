@@ -148,6 +148,15 @@ def test_a_folder_is_read_file_by_file_and_says_what_it_left(tmp_path: Path, sto
     assert sum(line.startswith("  not read: ") for line in report.summary().splitlines()) == 4
 
 
+@pytest.mark.parametrize("kind", ["claude_code", "codex", "otel", "tau_bench", "swe_agent", "inspect"])
+def test_transcripts_and_traces_are_not_taken_for_tables_of_executions(
+    shared_data: Path, store: Store, kind: str
+) -> None:
+    with pytest.raises(SourceError, match=r"nothing in .* can be read"):
+        ingest(shared_data / kind, store)
+    assert store.sql("select count(*) as n from executions")["n"][0] == 0
+
+
 def test_a_glob_takes_what_matches(tmp_path: Path, store: Store) -> None:
     write(tmp_path / "a-1.csv", rows(2))
     write(tmp_path / "a-2.csv", rows(2, first=2))

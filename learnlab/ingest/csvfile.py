@@ -19,7 +19,8 @@ from learnlab.ingest.raw import MAX_RECORD, Fault, RawRows, from_rows
 CHUNK = 32 << 20
 """Bytes read at once."""
 
-_FEW = 64
+_FEW = 2048
+"""Rows of a faulty piece that are parsed one by one rather than halved further."""
 _QUOTE, _NEWLINE, _RETURN = b'"'[0], b"\n"[0], b"\r"[0]
 _DELIMITERS = (",", "\t", ";", "|")
 

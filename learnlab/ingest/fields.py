@@ -29,7 +29,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "session_id": ("session_id", "session", "conversation_id", "thread_id"),
     "parent_task_id": ("parent_task_id", "parent_id"),
     "timestamp": ("timestamp", "started_at", "start_time", "created_at", "executed_at", "datetime", "time", "ts", "date"),
-    "task_type": ("task_type", "task_category", "category", "dimension", "type"),
+    "task_type": ("task_type", "task_category", "category", "dimension"),
     "task_description": (
         "task_description", "description", "prompt", "task", "instruction", "problem_statement", "question",
     ),
@@ -87,6 +87,9 @@ TELLING = (
 )  # fmt: skip
 """The fields of which a file of executions has at least two: what was asked, of whom, what came of it."""
 
+_EVENTS = ("message", "payload", "content")
+"""What a log of events has beside its `type`: such a line is a step of a run, not a run."""
+
 _SUFFIX_UNITS = {"ms": "ms", "minutes": "min", "cents": "cents", "bytes": "bytes", "gb": "gb"}
 _OF_ALIAS = {alias: field for field, aliases in ALIASES.items() for alias in aliases}
 
@@ -118,6 +121,16 @@ def recognised(columns: list[str]) -> dict[str, list[tuple[str, str | None]]]:
         for field in ALIASES
         if field in found
     }
+
+
+def looks_like_events(columns: list[str]) -> bool:
+    """Return whether the columns are those of a transcript or an event log, whose lines are no executions.
+
+    >>> looks_like_events(["type", "message", "error"]), looks_like_events(["prompt", "type", "model"])
+    (True, False)
+    """
+    names = set(map(plain_name, columns))
+    return "type" in names and not names.isdisjoint(_EVENTS)
 
 
 def _words(field: str) -> frozenset[str] | None:

@@ -12,10 +12,10 @@ import polars as pl
 from learnlab.errors import MappingError, SourceError
 from learnlab.ingest.batch import Batch
 from learnlab.ingest.csvfile import read_csv
-from learnlab.ingest.fields import TELLING
+from learnlab.ingest.fields import TELLING, looks_like_events
 from learnlab.ingest.hashes import hashes_of, json_objects
 from learnlab.ingest.jsonfile import is_json_lines, read_json_array, read_json_lines
-from learnlab.ingest.mapping import Mapping, TableMapping, check_columns, mapping_for
+from learnlab.ingest.mapping import BY_NAME, Mapping, TableMapping, check_columns, mapping_for
 from learnlab.ingest.parquetfile import read_parquet
 from learnlab.ingest.plan import Plan
 from learnlab.ingest.raw import ROWS_A_BATCH, Fault, RawRows, exact, rejected_frame
@@ -115,10 +115,13 @@ def read_batches(
         extra = joined.columns[1:] if joined is not None else []
         check_columns(mapping, table, [*columns, *extra], name)
         plan = Plan(columns, table, extra)
-        if columns and sum(plan.has(telling) for telling in TELLING) < 2:
+        is_events = mapping is BY_NAME and looks_like_events(columns)
+        if columns and (is_events or sum(plan.has(telling) for telling in TELLING) < 2):
             shown = ", ".join(columns)[:300]
             raise SourceError(
-                f"{name} does not look like executions: hardly a column tells what was asked, of whom or what "
+                f"{name} is a log of events, not a table with one execution a row ({shown})"
+                if is_events
+                else f"{name} does not look like executions: hardly a column tells what was asked, of whom or what "
                 f"came of it ({shown}); say what they mean in a mapping"
             )
         notes.format, notes.mapping, notes.tiers = form.value, mapping.name, dict(table.tiers)

@@ -59,7 +59,7 @@ class _ThisPython(KernelSpecManager):
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         """Return the spec of this interpreter's kernel, whatever it is called."""
-        quiet = ["--HistoryManager.enabled=False", "--IPKernelApp.exec_lines=import learnlab.reports.publish"]
+        quiet = ["--HistoryManager.enabled=False", "--IPKernelApp.exec_lines=import learnlab.reports"]
         return KernelSpec(
             argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", *quiet],
             env=self._environment,

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import polars as pl
 from IPython.display import display
 
@@ -28,15 +27,6 @@ FOLDER = "LEARNLAB_PUBLISH"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _FORMULA = r"^\s*[=+\-@]|^[\t\r\n]"
-
-
-def _chart_bundle(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a chart as JupyterLab draws it without a network; a report draws the same specification."""
-    return {"application/vnd.vegalite.v5+json": spec, "text/plain": "a chart"}, {}
-
-
-alt.renderers.register("learnlab", _chart_bundle)
-alt.renderers.enable("learnlab")
 
 
 class _Shown:

@@ -88,8 +88,12 @@ def _joined(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection | None:
 
 
 @contextmanager
-def reading(path: Path, timeout: float | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def reading(
+    path: Path, timeout: float | None = None, since: float | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a store for reading while the block runs; inside another block of this thread, join that one.
+
+    `since` is when the caller began to wait, if it has waited before: `lock.held`.
 
     Raises:
         StoreError: when there is no such store, or it is not a DuckDB file.
@@ -107,7 +111,7 @@ def reading(path: Path, timeout: float | None = None) -> Iterator[duckdb.DuckDBP
     timeout = timeout or settings().lock_timeout
     deadline = time.monotonic() + timeout
     with (
-        held(path, exclusive=False, timeout=timeout),
+        held(path, exclusive=False, timeout=timeout, since=since),
         _connected(path, write=False, deadline=deadline) as connection,
     ):
         yield connection

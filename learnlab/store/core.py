@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -65,20 +66,19 @@ class Store:
             StoreError: when there is no such store or its version is another.
             StoreBusyError: when a writer holds it for longer than the time to wait.
         """
-        if not within(self.path) and self.exists() and self._has_waiting():
+        began = time.monotonic()
+        acknowledged = [] if within(self.path) or not self.exists() else spool.waiting(self.path)
+        if acknowledged:
             with (
                 suppress(StoreBusyError),
-                writing_if(self.path, self._has_waiting, _DRAIN_PATIENCE) as connection,
+                writing_if(self.path, lambda: spool.undrained(acknowledged), _DRAIN_PATIENCE) as connection,
             ):
                 if connection is not None:
                     migrations.check_version(connection, self.path)
                     spool.drain(connection, self.path)
-        with reading(self.path, self._timeout) as connection:
+        with reading(self.path, self._timeout, began) as connection:
             migrations.check_version(connection, self.path)
             yield connection
-
-    def _has_waiting(self) -> bool:
-        return bool(spool.waiting(self.path))
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -24,6 +24,8 @@ from learnlab.errors import StoreBusyError, StoreError
 
 _FIRST_PAUSE = 0.01
 _SHORTEST_PAUSE = 0.0005
+_left: dict[Path, float] = {}
+"""When this process last stopped writing to a store (monotonic seconds)."""
 
 
 def beside(store: Path, ending: str) -> Path:
@@ -93,8 +95,11 @@ def _wait(descriptor: int, flags: portalocker.LockFlags, began: float, deadline:
 
 
 @contextmanager
-def held(store: Path, *, exclusive: bool, timeout: float) -> Iterator[None]:
+def held(store: Path, *, exclusive: bool, timeout: float, since: float | None = None) -> Iterator[None]:
     """Hold a store's lock, shared or exclusive, waiting at most `timeout` seconds for it.
+
+    `since` is when the caller began to wait (monotonic), if that was before this call: it counts for its
+    turn. A process that has just written pauses before it writes again, so that those who wait come first.
 
     A reader of a store in a folder that cannot be written, and where no writer ever was, needs no lock.
 
@@ -104,7 +109,10 @@ def held(store: Path, *, exclusive: bool, timeout: float) -> Iterator[None]:
     """
     wanted = "write to" if exclusive else "read"
     flags = portalocker.LockFlags.EXCLUSIVE if exclusive else portalocker.LockFlags.SHARED
-    began = time.monotonic()
+    began = since or time.monotonic()
+    deadline = time.monotonic() + timeout
+    if exclusive:
+        time.sleep(max(0.0, _left.get(store, 0.0) + 1.5 * _FIRST_PAUSE - time.monotonic()))
     descriptors: list[int] = []
     try:
         try:
@@ -116,7 +124,7 @@ def held(store: Path, *, exclusive: bool, timeout: float) -> Iterator[None]:
             return
         turn, lock = descriptors
         for descriptor in (turn, lock):
-            if not _wait(descriptor, flags, began, began + timeout):
+            if not _wait(descriptor, flags, began, deadline):
                 raise _busy(store, wanted, time.monotonic() - began)
         if not exclusive:
             portalocker.unlock(turn)
@@ -124,3 +132,5 @@ def held(store: Path, *, exclusive: bool, timeout: float) -> Iterator[None]:
     finally:
         for descriptor in reversed(descriptors):
             os.close(descriptor)
+        if exclusive:
+            _left[store] = time.monotonic()

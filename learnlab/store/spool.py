@@ -10,11 +10,12 @@ drain that is killed is repeated: contents that went in already are duplicates a
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import duckdb
@@ -29,6 +30,8 @@ from learnlab.store.lock import beside
 from learnlab.store.merge import Counts, merge
 
 _OPEN, _SEALED = ".jsonl", ".sealed"
+_TEXTS = {name: pl.String() if kind.is_temporal() else kind for name, kind in SCHEMA.items()}
+"""How a record stands in a line: its times are texts."""
 
 
 def folder(store: Path) -> Path:
@@ -44,6 +47,11 @@ def waiting(store: Path) -> list[Path]:
         return []
     paths = [folder(store) / name for name in names if name.endswith((_OPEN, _SEALED))]
     return [path for path in paths if _size(path)]
+
+
+def undrained(segments: list[Path]) -> bool:
+    """Return whether any of some segments, sealed meanwhile or not, has not been drained yet."""
+    return any(_size(segment) or _size(segment.with_suffix(_SEALED)) for segment in segments)
 
 
 def _size(path: Path) -> int:
@@ -141,16 +149,31 @@ def _seal(path: Path) -> Path:
     return sealed
 
 
-def _as_row(line: str) -> dict[str, Any] | str:
-    """Return a line as the row of a frame, or why it is none."""
+def _record(line: bytes) -> pl.DataFrame | str:
+    """Return a line as a frame of one row, or why it is none."""
     try:
-        record = json.loads(line)
+        keys = json.loads(line)
     except ValueError:
         return "not a JSON object: the line was cut short or damaged"
-    if not isinstance(record, dict) or not record.keys() <= SCHEMA.keys():
+    if not isinstance(keys, dict) or not keys.keys() <= SCHEMA.keys():
         return "not an execution record"
-    metadata = record.get("metadata")
-    return record | {"metadata": json.dumps(metadata) if metadata else None}
+    try:
+        return pl.read_ndjson(io.BytesIO(line), schema=_TEXTS)
+    except pl.exceptions.PolarsError as error:
+        return str(error).splitlines()[0]
+
+
+def _records(lines: list[bytes]) -> tuple[pl.DataFrame, list[int], list[tuple[int, str]]]:
+    """Return the lines that are records as a frame with their places, and the other places with the reason."""
+    with suppress(pl.exceptions.PolarsError):
+        frame = pl.read_ndjson(io.BytesIO(b"\n".join(lines)), schema=_TEXTS)
+        if len(frame) == len(lines):
+            return frame, list(range(len(lines))), []
+    rows = [(place, _record(line)) for place, line in enumerate(lines)]
+    bad = [(place, row) for place, row in rows if isinstance(row, str)]
+    good = [(place, row) for place, row in rows if isinstance(row, pl.DataFrame)]
+    frames = [pl.DataFrame(schema=_TEXTS), *(row for _, row in good)]
+    return pl.concat(frames), [place for place, _ in good], bad
 
 
 def drain(connection: duckdb.DuckDBPyConnection, store: Path) -> Counts:
@@ -161,20 +184,15 @@ def drain(connection: duckdb.DuckDBPyConnection, store: Path) -> Counts:
     total = Counts()
     for segment in waiting(store):
         sealed = _seal(segment)
-        lines = sealed.read_bytes().decode("utf-8", "replace").split("\n")
-        numbered = [(number, line) for number, line in enumerate(lines, 1) if line]
-        rows = [(number, line, _as_row(line)) for number, line in numbered]
-        bad = [(number, row, line) for number, line, row in rows if isinstance(row, str)]
-        good = [(number, line, row) for number, line, row in rows if isinstance(row, dict)]
-        frame = pl.DataFrame([row for _, _, row in good], schema=_TEXT_SCHEMA)
-        executions, faults = conform(frame)
-        bad += [(good[row][0], reason, good[row][1]) for row, reason in faults.rows()]
+        lines = [line for line in sealed.read_bytes().split(b"\n") if line]
+        records, places, bad = _records(lines)
+        executions, faults = conform(records)
+        bad += [(places[row], reason) for row, reason in faults.rows()]
         rejected = pl.DataFrame(
-            bad, schema={"source_position": pl.Int64, "reason": pl.String, "content": pl.String}, orient="row"
+            [(place + 1, reason, lines[place].decode("utf-8", "replace")) for place, reason in sorted(bad)],
+            schema={"source_position": pl.Int64, "reason": pl.String, "content": pl.String},
+            orient="row",
         )
         total += merge(connection, executions, rejected, source="spool", kind="spool")
         sealed.unlink()
     return total
-
-
-_TEXT_SCHEMA = {name: pl.String() if kind.is_temporal() else kind for name, kind in SCHEMA.items()}

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from learnlab.errors import SourceError
-from learnlab.ingest import csvfile
+from learnlab.ingest import csvfile, jsonfile
 from learnlab.ingest.batch import REJECTED_SCHEMA, Batch
 from learnlab.ingest.csvfile import read_csv
 from learnlab.ingest.hashes import hashes_of, json_objects
@@ -414,11 +414,16 @@ def test_any_text_after_a_header_is_accounted_for(text: str) -> None:
         + [fault[0] for piece in pieces for fault in piece.faults]
     )
     assert len(set(positions)) == len(positions)
-    spans = {at for piece in pieces for at in piece.positions}
-    lines = text.split("\n")
-    for number, line in enumerate(lines, 2):
-        if line.strip("\r") and number not in positions:
-            assert any(at < number for at in spans), f"line {number} is in no row"
+    rows = {at for piece in pieces for at in piece.positions}
+    refused_lines = {
+        line
+        for piece in pieces
+        for at, _, said in piece.faults
+        for line in range(at, at + said.count("\n") + 1)
+    }
+    for number, line in enumerate(text.split("\n"), 2):
+        if line.strip("\r") and number not in rows | refused_lines:
+            assert any(at < number for at in rows), f"line {number} is in no row"
 
 
 @settings(max_examples=30)
@@ -426,14 +431,42 @@ def test_any_text_after_a_header_is_accounted_for(text: str) -> None:
 def test_small_chunks_read_as_one_does(at: int, noise: list[bytes]) -> None:
     rows = [(str(i), 'x "quoted"\nline' if i % 3 else "plain", "m") for i in range(40)]
     content = csv_bytes(["id", "prompt", "model"], rows)
-    cut = 20 + at
+    cut = len(b'"id","prompt","model"\n') + at
     content = content[:cut] + b"".join(noise) + content[cut:]
     whole = seen(read_csv(io.BytesIO(content)), ["id", "prompt", "model"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csvfile, "CHUNK", 64)
+        patch.setattr(csvfile, "HEADER", 300)
         patch.setattr(csvfile, "_FEW", 2)
         pieces = list(read_csv(io.BytesIO(content)))
     assert seen(iter(pieces), ["id", "prompt", "model"]) == whole
+
+
+def test_a_field_longer_than_a_chunk_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"{i}", "line\n" * 50, "m") for i in range(5)]
+    monkeypatch.setattr(csvfile, "CHUNK", 64)
+    monkeypatch.setattr(csvfile, "HEADER", 64)
+    pieces = list(read_csv(io.BytesIO(csv_bytes(["id", "prompt", "model"], rows))))
+    assert seen(iter(pieces), ["id", "prompt", "model"]) == (rows, 0)
+    assert [at for piece in pieces for at in piece.positions] == [2 + 51 * i for i in range(5)]
+
+
+def test_json_in_small_chunks_reads_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns, rows = ["id", "prompt"], [(f"{i}", "word, ] } " * (i % 7)) for i in range(60)]
+    monkeypatch.setattr(jsonfile, "CHUNK", 16)
+    array = b"[" + json_bytes(columns, rows).replace(b"\n", b" ,\n") + b"]"
+    for reader, content in ((read_json_array, array), (read_json_lines, json_bytes(columns, rows))):
+        pieces = list(reader(io.BytesIO(content)))
+        assert len(pieces) > 5
+        assert seen(iter(pieces), columns) == (rows, 0)
+        broken = list(reader(io.BytesIO(content.replace(b'{"id": "30"', b'{"id" "30"'))))
+        assert sum(piece.n_rows_read for piece in broken) == (31 if reader is read_json_array else 60)
+
+
+def test_a_number_too_long_to_read_spoils_its_row_alone() -> None:
+    (piece,) = read_json_lines(io.BytesIO(b'{"n": ' + b"9" * 5000 + b'}\n{"n": 1}\n'))
+    assert piece.frame.rows() == [("1",)]
+    assert [fault[0] for fault in piece.faults] == [1]
 
 
 @pytest.mark.parametrize("name", ["runs.csv", "runs.jsonl", "runs.json", "runs.csv.gz"])

@@ -19,6 +19,9 @@ from learnlab.ingest.raw import MAX_RECORD, Fault, RawRows, from_rows
 CHUNK = 32 << 20
 """Bytes read at once."""
 
+HEADER = 1 << 20
+"""Bytes within which the header must end."""
+
 _FEW = 2048
 """Rows of a faulty piece that are parsed one by one rather than halved further."""
 _QUOTE, _NEWLINE, _RETURN = b'"'[0], b"\n"[0], b"\r"[0]
@@ -62,7 +65,8 @@ def read_csv(stream: BinaryIO, name: str = "the file") -> Iterator[RawRows]:
             break
         layout = _layout(rest, dialect, is_last=not piece)
         if layout is None:
-            if piece and len(rest) <= MAX_RECORD + CHUNK and rest.count(_QUOTE) % 2:
+            is_cut = rest.count(_QUOTE) % 2 == 1 or _NEWLINE not in rest
+            if piece and is_cut and len(rest) <= MAX_RECORD + CHUNK:
                 continue
             yield from read_broken(rest, stream, dialect.names, dialect.delimiter, line)
             return
@@ -99,7 +103,7 @@ class _Layout:
 
 def _header(stream: BinaryIO, name: str) -> tuple[str, bytes, int]:
     """Return the header line, the bytes after it, and how many lines were read for it."""
-    start = stream.read(1 << 20).removeprefix(b"\xef\xbb\xbf")
+    start = stream.read(HEADER).removeprefix(b"\xef\xbb\xbf")
     if not start.strip():
         raise SourceError(f"{name} is empty")
     lines_before = 0
@@ -111,7 +115,7 @@ def _header(stream: BinaryIO, name: str) -> tuple[str, bytes, int]:
     while line.count(_QUOTE) % 2 and newline:
         more, newline, start = start.partition(b"\n")
         line, lines_before = line + b"\n" + more, lines_before + 1
-    if not newline and len(line) >= (1 << 20) - 3:
+    if not newline and len(line) >= HEADER - 3:
         raise SourceError(f"{name}, line {lines_before}: no end of the header within the first megabyte")
     try:
         return line.decode("utf-8"), start, lines_before

@@ -15,11 +15,10 @@ PRICE_OF_SUCCESS = Measure("cost_per_success_usd", "US dollars per success (log 
 TIERS = list(TIER_COLOURS)
 
 
-def _with_truth(chart: Figure, truth: pl.DataFrame, names: str, measure: Measure) -> Figure:
-    ticks = alt.Chart(truth).mark_tick(thickness=3, size=26, color=TRUTH_COLOUR)
+def _with_truth(chart: Figure, truth: pl.DataFrame, names: str, measure: Measure, order: list[str]) -> Figure:
+    ticks = alt.Chart(marks.ranked(truth, names, order)).mark_tick(thickness=3, size=26, color=TRUTH_COLOUR)
     tips = [alt.Tooltip(f"{names}:N"), alt.Tooltip(f"{measure.column}:Q", title="truth", format=",.3~r")]
-    row = alt.Y(f"{names}:N", sort=TIERS if names == "model_tier" else None, title=None)
-    return chart + ticks.encode(x=measure.x(), y=row, tooltip=tips)
+    return chart + ticks.encode(x=measure.x(), y=marks.rows_of(names), tooltip=tips)
 
 
 def success_by_tier(rates: pl.DataFrame, truth: pl.DataFrame | None = None) -> Figure:
@@ -31,7 +30,7 @@ def success_by_tier(rates: pl.DataFrame, truth: pl.DataFrame | None = None) -> F
     subtitle = "dot: successes in known verdicts · line: 95 % interval (Wilson)"
     says = "Success rate of each model tier with its 95 % interval."
     if truth is not None:
-        chart = _with_truth(chart, truth, "model_tier", SUCCESS)
+        chart = _with_truth(chart, truth, "model_tier", SUCCESS, TIERS)
         subtitle += " · red tick: the simulator's truth"
         says += " Red ticks mark the simulator's truth."
     return marks.finished(chart, "Success rate by model tier", subtitle, says)
@@ -64,11 +63,12 @@ def success_raw_and_adjusted(rates: pl.DataFrame, truth: pl.DataFrame | None = N
     ).drop_nulls("success_rate")
     order = [f"{tier}, {kind}" for tier in TIERS for kind in kinds]
     chart = marks.dots(both, "comparison", SUCCESS, "n_verdicts", by_tier=True, order=order)
-    subtitle = "as routed: every execution · same mix: first attempts, within repo × task type"
+    subtitle = (
+        "as routed: every execution · same mix: first attempts, within repo × task type · line: 95 % interval"
+    )
     if truth is not None:
         named = truth.with_columns(comparison=pl.format("{}, same mix", pl.col("model_tier")))
-        ticks = alt.Chart(named).mark_tick(thickness=3, size=26, color=TRUTH_COLOUR)
-        chart += ticks.encode(x=SUCCESS.x(), y=marks.rows_of("comparison", order))
+        chart = _with_truth(chart, named, "comparison", SUCCESS, order)
         subtitle += " · red tick: the simulator's truth"
     says = "Success rate of each tier as routed, and on the same mix of repos and task types, with 95 % intervals."
     return marks.finished(chart, "Model tiers as routed, and on the same mix of tasks", subtitle, says)
@@ -250,7 +250,7 @@ def cost_ratio_by_tier(ratios: pl.DataFrame, truth: pl.DataFrame | None = None) 
     )
     says = "Actual divided by estimated cost of each model tier, with 95 % intervals; the dashed line is as expected."
     if truth is not None:
-        chart = _with_truth(chart, truth, "model_tier", COST_RATIO)
+        chart = _with_truth(chart, truth, "model_tier", COST_RATIO, TIERS)
         says += " Red ticks mark the simulator's truth."
         subtitle += " · red tick: the truth"
     return marks.finished(chart, "Actual over estimated cost by model tier", subtitle, says)
@@ -290,9 +290,17 @@ OUTCOMES = {"accepted": "#009E73", "duplicates": "#8C8C8C", "rejected": "#D55E00
 def rows_read(sources: pl.DataFrame) -> Figure:
     """Return what became of the rows of each source: accepted, duplicate or rejected (`queries/sources`)."""
     shown, left_out = marks.most(sources, "source", "n_rows_read", 30)
-    long = shown.unpivot(
-        on=[f"n_{what}" for what in OUTCOMES], index="source", variable_name="outcome", value_name="n"
-    ).with_columns(pl.col("outcome").str.strip_prefix("n_"))
+    order = shown.sort("n_rows_read", descending=True)["source"].unique(maintain_order=True).to_list()
+    long = (
+        marks.ranked(shown, "source", order)
+        .unpivot(
+            on=[f"n_{what}" for what in OUTCOMES],
+            index=["source", "_row"],
+            variable_name="outcome",
+            value_name="n",
+        )
+        .with_columns(pl.col("outcome").str.strip_prefix("n_"))
+    )
     colour = alt.Color(
         "outcome:N",
         scale=alt.Scale(domain=list(OUTCOMES), range=list(OUTCOMES.values())),
@@ -301,7 +309,7 @@ def rows_read(sources: pl.DataFrame) -> Figure:
     bars = alt.Chart(long).mark_bar(size=18)
     chart = bars.encode(
         x=alt.X("n:Q", title="rows read", axis=alt.Axis(format="~s", tickCount=6)),
-        y=marks.rows_of("source", shown.sort("n_rows_read", descending=True)["source"].to_list()),
+        y=marks.rows_of("source"),
         color=colour,
         order=alt.Order("outcome:N"),
         tooltip=["source:N", "outcome:N", alt.Tooltip("n:Q", format=",d", title="rows")],
@@ -316,17 +324,15 @@ def what_is_known(shares: pl.DataFrame) -> Figure:
     """Return the share of executions of each source with a verdict, a cost, a time … (`estimates.known_shares`)."""
     shown, left_out = marks.most(shares, "source", "n_executions", 12)
     scale = alt.Scale(domain=[0, 1], scheme="blues")
-    base = alt.Chart(shown).encode(
+    order = shown.sort("n_executions", descending=True)["source"].unique(maintain_order=True).to_list()
+    base = alt.Chart(marks.ranked(shown, "source", order)).encode(
         x=alt.X(
             "what:N",
             sort=None,
             title=None,
             axis=alt.Axis(labelAngle=0, orient="top", domain=False, ticks=False),
         ),
-        y=marks.rows_of(
-            "source",
-            shown.sort("n_executions", descending=True)["source"].unique(maintain_order=True).to_list(),
-        ),
+        y=marks.rows_of("source"),
         tooltip=[
             "source:N",
             "what:N",

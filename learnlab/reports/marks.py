@@ -49,7 +49,9 @@ def tier_colour(frame: pl.DataFrame | None = None) -> alt.Color:
 def name_colour(field: str, title: str) -> alt.Color:
     """Return the encoding that tells at most eight names apart, with a legend on top."""
     scale = alt.Scale(range=list(COLOURS))
-    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=title, orient="top", columns=4))
+    return alt.Color(
+        f"{field}:N", scale=scale, legend=alt.Legend(title=title, orient="top", columns=3, labelLimit=160)
+    )
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,19 @@ class Measure:
         ]
 
 
-def rows_of(field: str, order: list[str]) -> alt.Y:
-    """Return the vertical axis with a row a name, in this order."""
-    return alt.Y(
-        f"{field}:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False)
+def ranked(frame: pl.DataFrame, names: str, order: list[str]) -> pl.DataFrame:
+    """Return a frame with `_row`, the place of each name in an order: so no name stands in a specification."""
+    places = pl.DataFrame(
+        {names: order, "_row": range(len(order))}, schema={names: pl.String, "_row": pl.Int64}
     )
+    return frame.join(places, on=names, how="left", maintain_order="left")
+
+
+def rows_of(names: str) -> alt.Y:
+    """Return the vertical axis with a row a name, in the order of `ranked`."""
+    by_rank = alt.EncodingSortField("_row", op="min", order="ascending")
+    axis = alt.Axis(labelLimit=220, labelPadding=8, ticks=False, domain=False)
+    return alt.Y(f"{names}:N", sort=by_rank, title=None, axis=axis)
 
 
 def most(frame: pl.DataFrame, names: str, weight: str, limit: int) -> tuple[pl.DataFrame, str]:
@@ -135,7 +145,7 @@ def dots(
     `by_tier` gives the dots their tier's colour.
     """
     highest = frame.sort(measure.column, descending=True, nulls_last=True)[names].unique(maintain_order=True)
-    row = rows_of(names, order or highest.to_list())
+    frame, row = ranked(frame, names, order or highest.to_list()), rows_of(names)
     colour = tier_colour() if by_tier else alt.value(COLOURS[0])
     base = alt.Chart(frame.drop_nulls(measure.column)).encode(y=row, tooltip=measure.tips(frame, names))
     counted = alt.Chart(frame.with_columns(_n=pl.col(n))).transform_calculate(
@@ -157,9 +167,9 @@ def split_dots(frame: pl.DataFrame, names: str, measure: Measure, split: str, or
     rows = (
         frame.group_by(names).agg(pl.col(measure.column).mean()).sort(measure.column, names, descending=True)
     )
-    known = frame.drop_nulls(measure.column)
+    known = ranked(frame, names, rows[names].to_list()).drop_nulls(measure.column)
     base = alt.Chart(known).encode(
-        y=rows_of(names, rows[names].to_list()),
+        y=rows_of(names),
         yOffset=alt.YOffset(f"{split}:N", sort=order),
         color=tier_colour(known),
         tooltip=measure.tips(frame, *dict.fromkeys((names, "model_tier", split))),

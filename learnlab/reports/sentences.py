@@ -181,7 +181,7 @@ def behind(gaps: pl.DataFrame, names: str, unit: str, what: str) -> str:
     if least:
         gap = estimated(least[0], "difference", unit, "n_shared")
         parts.append(
-            f"{worse.height} are behind it beyond their intervals, the nearest is {least[0][names]}: {gap}"
+            f"{worse.height} behind it beyond their intervals, the nearest {least[0][names]}: {gap}"
         )
     return f"{'; '.join(parts)}."
 

@@ -180,9 +180,7 @@ def behind(gaps: pl.DataFrame, names: str, unit: str, what: str) -> str:
         parts.append(f"{', '.join(level)} cannot be told apart from it")
     if least:
         gap = estimated(least[0], "difference", unit, "n_shared")
-        parts.append(
-            f"{worse.height} behind it beyond their intervals, the nearest {least[0][names]}: {gap}"
-        )
+        parts.append(f"{worse.height} behind it beyond their intervals, the nearest {least[0][names]}: {gap}")
     return f"{'; '.join(parts)}."
 
 

@@ -19,7 +19,7 @@ from learnlab.reports.tables import escape, shortened, table_html
 
 _TAGS = """
 a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6
-hr i img kbd li mark ol p pre s small span strong sub summary sup table tbody td tfoot th thead tr u ul
+hr i img kbd li mark ol p pre s small span strong sub summary sup table tbody td tfoot th thead tr u ul wbr
 """
 _PLAIN_ATTRIBUTES = {"align", "class", "colspan", "rowspan", "scope", "style", "title", "start", "alt"}
 _CSS = CSSSanitizer(

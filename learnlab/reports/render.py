@@ -100,7 +100,12 @@ def _cells(result: Result, stop: int | None) -> tuple[list[dict[str, Any]], list
             cell["markdown"] = Markup(_HEADING.sub(numbered, html))
         elif node.cell_type == "code" and node.source.strip():
             cell["code"] = Markup(code_html(node.source))
-            cell["outputs"] = [Markup(output_html(output)) for output in node.get("outputs", [])]
+            cell["outputs"] = [Markup(html) for out in node.get("outputs", []) if (html := output_html(out))]
+        before = cells[-1] if cells else {}
+        if "code" in cell and "code" in before and not before["outputs"]:  # one fold for what shows nothing
+            cell["code"] = before["code"] + cell["code"]
+            cell["is_stop"] = cell["is_stop"] or before["is_stop"]
+            cells.pop()
         cells.append(cell)
     return cells, contents
 

@@ -86,6 +86,13 @@ def formatted(column: pl.Series) -> list[str]:
     return [ABSENT if value is None else show(value) for value in column.to_list()]
 
 
+def _cell_style(dtype: pl.DataType) -> str:
+    """Return how a column's cells are set: numbers to the right, and only texts broken into lines."""
+    side = "right" if dtype.is_numeric() else "left"
+    space = "normal" if dtype == pl.String or dtype.is_nested() else "nowrap"
+    return f"padding:0.2em 0.7em;vertical-align:top;text-align:{side};white-space:{space}"
+
+
 def table_html(frame: pl.DataFrame, *, caption: str = "", rows: int = 20) -> str:
     """Return the first rows of a frame as an HTML table: escaped, numbers to the right, the rest counted.
 
@@ -93,19 +100,19 @@ def table_html(frame: pl.DataFrame, *, caption: str = "", rows: int = 20) -> str
     True
     """
     head = frame.head(rows)
-    sides = ["right" if frame[name].dtype.is_numeric() else "left" for name in frame.columns]
-    cell = "padding:0.2em 0.7em;vertical-align:top;text-align:"
+    cells = [_cell_style(dtype) for dtype in frame.dtypes]
     lines = [f'<table style="{STYLE}">']
     if caption:
         lines.append(f'<caption style="text-align:left;padding:0.2em 0">{escape(caption)}</caption>')
-    names = zip(frame.columns, sides, strict=True)
     lines.append("<thead><tr>")
-    lines += [f'<th scope="col" style="{cell}{side}">{escape(name)}</th>' for name, side in names]
+    for name, style in zip(frame.columns, cells, strict=True):
+        title = escape(name).replace("_", "_<wbr>")
+        lines.append(f'<th scope="col" style="{style};white-space:normal;vertical-align:bottom">{title}</th>')
     lines.append("</tr></thead><tbody>")
     columns = [formatted(head[name]) for name in head.columns]
     for row in zip(*columns, strict=True):
-        values = zip(row, sides, strict=True)
-        shown = "".join(f'<td style="{cell}{side}">{escape(value)}</td>' for value, side in values)
+        values = zip(row, cells, strict=True)
+        shown = "".join(f'<td style="{style}">{escape(value)}</td>' for value, style in values)
         lines.append(f"<tr>{shown}</tr>")
     lines.append("</tbody></table>")
     if frame.height > rows:

@@ -19,7 +19,8 @@ from learnlab.ingest.batch import REJECTED_SCHEMA
 from learnlab.reports.run import ReportRun, run_reports
 from learnlab.settings import resources
 from learnlab.store import Store
-from learnlab.store.frames import SCHEMA, conform
+from learnlab.store.frames import conform
+from learnlab.store.limits import SCHEMA
 
 pytestmark = pytest.mark.browser
 
@@ -77,10 +78,8 @@ OWN = [
 ]
 
 
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
-    """Every notebook of the house and two of our own, on a store full of hostile text."""
-    folder = tmp_path_factory.mktemp("hostile")
+def hostile_run(folder: Path) -> ReportRun:
+    """Run every notebook of the house and two of our own on a store full of hostile text."""
     store = Store(folder / "hostile.duckdb").ensure()
     refused = pl.DataFrame([[1], [HOSTILE], [HOSTILE]], schema=REJECTED_SCHEMA)
     store.add(hostile_executions(600), refused, n_rows_read=601, source=HOSTILE, mapping=HOSTILE)
@@ -143,7 +142,7 @@ def test_the_watch_sees_what_an_unsafe_page_does(browser: Browser, tmp_path: Pat
         assert unsafe.said
 
 
-def test_hostile_text_is_text_in_every_report_and_every_chart_is_drawn(
+def hostile_text_is_text_in_every_report_and_every_chart_is_drawn(
     reports: ReportRun, browser: Browser
 ) -> None:
     failed = {result.notebook.name: result.why for result in reports.results if not result.ok}
@@ -188,7 +187,7 @@ def test_hostile_text_is_text_in_every_report_and_every_chart_is_drawn(
     assert sum(drawn.values()) > 1
 
 
-def test_a_tooltip_is_text(reports: ReportRun, browser: Browser) -> None:
+def a_tooltip_is_text(reports: ReportRun, browser: Browser) -> None:
     with watched(browser) as seen:
         seen.open(reports.folder / "ours.html")
         seen.page.locator("figure svg .mark-rect path").first.hover()
@@ -199,7 +198,7 @@ def test_a_tooltip_is_text(reports: ReportRun, browser: Browser) -> None:
         assert seen.evaluate("window.pwned") is None
 
 
-def test_a_chart_has_its_data_beside_it_as_a_table(reports: ReportRun, browser: Browser) -> None:
+def a_chart_has_its_data_beside_it_as_a_table(reports: ReportRun, browser: Browser) -> None:
     with watched(browser) as seen:
         seen.open(reports.folder / "ours.html")
         seen.page.get_by_text("Data behind this chart").click()
@@ -207,9 +206,21 @@ def test_a_chart_has_its_data_beside_it_as_a_table(reports: ReportRun, browser: 
         assert sorted(cells) == sorted(["300", "300", f"{HOSTILE} 0", f"{HOSTILE} 1"])
 
 
-def test_links_of_the_index_lead_to_pages_and_tables(reports: ReportRun, browser: Browser) -> None:
+def links_of_the_index_lead_to_pages_and_tables(reports: ReportRun, browser: Browser) -> None:
     with watched(browser) as seen:
         seen.open(reports.index)
         links = seen.evaluate("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
     assert len(links) > 2 * len(reports.results)
     assert [link for link in links if not (reports.folder / link).is_file()] == []
+
+
+def test_reports_on_hostile_text(browser: Browser, tmp_path: Path, subtests: pytest.Subtests) -> None:
+    reports = hostile_run(tmp_path)
+    for check in (
+        hostile_text_is_text_in_every_report_and_every_chart_is_drawn,
+        a_tooltip_is_text,
+        a_chart_has_its_data_beside_it_as_a_table,
+        links_of_the_index_lead_to_pages_and_tables,
+    ):
+        with subtests.test(check.__name__):
+            check(reports, browser)

@@ -27,7 +27,6 @@ _HOME = {
     "query": "learnlab.store",
     "sql": "learnlab.store",
     "view": "learnlab.store",
-    "ingest": "learnlab.ingest",
     "simulate": "learnlab.ingest.simulator",
     "simulated_truth": "learnlab.ingest.sample",
     "success_rules": "learnlab.reports.rules",
@@ -47,8 +46,7 @@ def __getattr__(name: str) -> Any:
         return import_module(_MODULES[name])
     if name not in _HOME:
         raise AttributeError(f"learnlab has no name {name!r}")
-    module, _, own_name = _HOME[name].partition(":")
-    return getattr(import_module(module), own_name or name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

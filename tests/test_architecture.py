@@ -12,7 +12,15 @@ import pytest
 import learnlab
 
 ROOT = Path(learnlab.__file__).parent
-ROOMS = ["errors", "settings models intervals", "store", "ingest search", "capture patterns routing feedback", "reports", "cli"]
+ROOMS = [
+    "errors",
+    "settings models intervals",
+    "store",
+    "ingest search",
+    "capture patterns routing feedback",
+    "reports",
+    "cli",
+]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms.split()}
 PATHS = sorted(path for path in ROOT.rglob("*.py") if "sql" not in path.parts)
 
@@ -32,7 +40,9 @@ def imported_rooms(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", [p for p in PATHS if room(p) in FLOOR], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [p for p in PATHS if room(p) in FLOOR], ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_imports_point_one_way(path):
     own = room(path)
     wrong = {other for other in imported_rooms(path) if other != own and FLOOR[other] >= FLOOR[own]}
@@ -52,7 +62,9 @@ def test_no_module_is_too_long():
 
 def test_importing_the_package_is_light():
     program = "import sys, learnlab; print(*sorted(m for m in sys.modules if '.' not in m))"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"duckdb", "polars", "altair", "papermill", "torch", "numpy"} & set(loaded)
 
 

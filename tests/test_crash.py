@@ -15,7 +15,12 @@ from learnlab.store import Store
 from learnlab.store.migrations import validate
 
 _ROWS = 9_000
-_PROGRAM = "import sys; from learnlab.ingest import ingest; from learnlab.store import Store; ingest(sys.argv[1], Store(sys.argv[2]))"
+_PROGRAM = """
+import sys
+from learnlab.ingest import ingest
+from learnlab.store import Store
+ingest(sys.argv[1], Store(sys.argv[2]))
+"""
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from learnlab.errors import StoreError
 from learnlab.models import ExecutionRecord, normalise_task_type
-from learnlab.store.frames import SCHEMA, conform, normalised_task_type, times_of, truth_of_text
+from learnlab.store.frames import conform
+from learnlab.store.limits import SCHEMA
+from learnlab.store.words import normalised_task_type, times_of, truth_of_text
 
 BASE = {
     "task_type": "docs",

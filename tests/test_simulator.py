@@ -20,7 +20,8 @@ from learnlab.ingest.simulator import Fleet, simulate
 from learnlab.intervals import wilson
 from learnlab.models import RoutingDecision
 from learnlab.store import Store
-from learnlab.store.frames import SCHEMA, conform
+from learnlab.store.frames import conform
+from learnlab.store.limits import SCHEMA
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ import polars as pl
 
 from learnlab.errors import MappingError
 from learnlab.ingest.raw import exact
-from learnlab.store.frames import truth_of_text
+from learnlab.store.words import truth_of_text
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 50

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import polars as pl
 
 from learnlab.models import ExecutionRecord
-from learnlab.store.frames import SCHEMA
+from learnlab.store.limits import SCHEMA
 
 UNITS: dict[str, Fraction] = {
     "us": Fraction(1, 1_000_000), "ms": Fraction(1, 1000), "s": Fraction(1), "min": Fraction(60), "h": Fraction(3600),

@@ -9,7 +9,7 @@ import polars as pl
 from learnlab.ingest.fields import ALIASES, BEFORE_THE_RUN, recognised
 from learnlab.ingest.mapping import ColumnRule, TableMapping
 from learnlab.ingest.raw import exact
-from learnlab.store.frames import truth_of_text
+from learnlab.store.words import truth_of_text
 
 _AMBIGUOUS = ("status", "outcome", "verdict")
 _NO_VERDICT = ("success", "succeeded", "error", "failure", "yes", "no", "y", "n", "t", "f")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from learnlab.errors import StoreError
 from learnlab.ingest.simulated_truth import Truth, truth
 from learnlab.ingest.simulator import simulate

@@ -13,7 +13,8 @@ from learnlab.ingest.mapping import ColumnRule
 from learnlab.ingest.plan import HEIGHT, Plan, extracted
 from learnlab.ingest.raw import exact
 from learnlab.models import UNKNOWN
-from learnlab.store.frames import SCHEMA, truth_of_text
+from learnlab.store.limits import SCHEMA
+from learnlab.store.words import truth_of_text
 
 _UUID = r"^(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _ZONED = r"(?i)(?:Z|UTC|[+-]\d\d(?::?\d\d)?)\s*$"

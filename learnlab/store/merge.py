@@ -11,7 +11,7 @@ import polars as pl
 
 from learnlab.models import now
 from learnlab.store.connection import fetch, lent, transaction
-from learnlab.store.frames import SCHEMA
+from learnlab.store.limits import SCHEMA
 
 _STORED = [name for name in SCHEMA if name != "task_description"]
 _TEXT_HASH = "cast(sha256(task_description)[1:32] as uuid)"

@@ -25,7 +25,8 @@ import portalocker
 from learnlab.errors import StoreError
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
-from learnlab.store.frames import SCHEMA, conform
+from learnlab.store.frames import conform
+from learnlab.store.limits import SCHEMA
 from learnlab.store.lock import beside
 from learnlab.store.merge import Counts, merge
 

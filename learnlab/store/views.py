@@ -12,7 +12,7 @@ from learnlab.errors import StoreError
 from learnlab.models import now
 from learnlab.store import sqlfiles
 from learnlab.store.connection import fetch, transaction
-from learnlab.store.frames import times_of
+from learnlab.store.words import times_of
 
 MATERIALISED = {
     "tier_performance": timedelta(minutes=5),

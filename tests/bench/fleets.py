@@ -9,7 +9,7 @@ import polars as pl
 
 from learnlab.ingest.simulator import simulate
 from learnlab.store import Store
-from learnlab.store.frames import SCHEMA
+from learnlab.store.limits import SCHEMA
 
 _NOT_IN_LOGS = ("uploaded_at", "source", "source_position", "record_key", "content_hash")
 SQL_TYPES = {

@@ -15,7 +15,8 @@ from bench.figures import Figure, say, side_by_side
 from bench.fleets import Fleet
 from learnlab.models import ExecutionRecord
 from learnlab.store import LearningDatabase
-from learnlab.store.frames import SCHEMA, conform
+from learnlab.store.frames import conform
+from learnlab.store.limits import SCHEMA
 from learnlab.store.spool import SpoolWriter
 
 TOPIC = "opening, storing one record, closing"

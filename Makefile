@@ -34,7 +34,7 @@ lint: $(STAMP) ## ruff and mypy
 test: lint browser ## lint, unit tests, notebooks and real data, side by side (also what CI runs)
 	@rm -rf $(TEST_HOME)
 	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/learnlab simulate
-	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/python -m pytest --numprocesses auto --dist worksteal \
+	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/python -m pytest --numprocesses auto --dist loadscope \
 		--nbval-lax tests learnlab notebooks --cov --cov-fail-under 95
 
 soak: $(STAMP) browser ## the tests with counts at full size: kills, processes, simulations

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import chromium
 import nbformat
 import polars as pl
 import pytest
@@ -97,10 +97,9 @@ def hostile_run(folder: Path) -> ReportRun:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, else playwright's own."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next((path for name in names if (path := shutil.which(name))), None)
+    path = chromium.find()
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=FLAGS.split())
+        launched = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
         yield launched
         launched.close()
 

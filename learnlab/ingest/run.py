@@ -103,7 +103,7 @@ def ingest(source: str | Path, store: Store, *, mapping: str | Path | None = Non
         joined = _joined_files(files, chosen)
         files = [path for path in files if path.resolve() not in joined]
     root = Path(source).expanduser()
-    with tqdm(unit=" rows", unit_scale=True, leave=False) as bar:
+    with tqdm(unit=" rows", unit_scale=True, leave=False, disable=None) as bar:
         for path in files:
             name = printable(path.relative_to(root.parent)) if root.is_dir() else path.name
             name = printable(Path(name))

@@ -49,7 +49,7 @@ def ensure_sample(store: Store) -> None:
 def simulated_truth() -> Truth:
     """Return what is true of the bundled sample: rates, costs, durations, drift and who answers.
 
-    >>> isinstance(simulated_truth().contexts, pl.DataFrame)
-    True
+    >>> simulated_truth().tiers["model_tier"].unique().sort().to_list()
+    ['large', 'medium', 'small']
     """
     return truth(seed=SAMPLE_SEED)

@@ -1,0 +1,60 @@
+"""What the README tells a newcomer works as it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+
+from learnlab.ingest import ingest
+from learnlab.ingest.sample import simulate_into
+from learnlab.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str, containing: str) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    (found,) = [text for text in blocks if containing in text]
+    return found
+
+
+def test_the_mapping_reads_a_file(tmp_path):
+    (tmp_path / "mine.toml").write_text(block("toml", "[columns]"))
+    (tmp_path / "logs.csv").write_text(
+        "problem,category,score,graded,latency_ms,model\np1,fix,1.0,1,1500,big-model\np1,fix,0.5,1,200,other\n"
+    )
+    store = Store(tmp_path / "s.duckdb").ensure()
+    assert ingest(tmp_path / "logs.csv", store, mapping=tmp_path / "mine.toml").counts.n_accepted == 2
+    rows = store.sql(
+        "select task_group, success, quality_score, duration_seconds, repo, model_tier from outcomes order by success"
+    )
+    assert rows.rows() == [
+        ("p1", False, 50.0, 0.2, "my-benchmark", "unknown"),
+        ("p1", True, 100.0, 1.5, "my-benchmark", "large"),
+    ]
+
+
+def test_the_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    simulate_into(Store("sample").ensure(), 200)
+    names: dict[str, object] = {}
+    code = compile(block("python", "ll.sql("), "README.md", "exec")
+    exec(code, names)
+    body = block("python", "async with").replace("\n", "\n    ")
+    exec(f"async def example():\n    {body}\n    return rows", names)
+    (row,) = asyncio.run(names["example"]())
+    assert (row["repo"], row["total_executions"]) == ("shop", 1)
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z]+)", README))))
+def test_every_make_target_is_there(target):
+    assert re.search(rf"^{target}:.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_linked_file_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -90,6 +90,7 @@ def _measured(fleet: Fleet) -> Iterator[tuple[str, str, dict[str, float]]]:
 def _copy_with_indexes(fleet: Fleet, copy: Path, names: list[str]) -> None:
     shutil.copy(fleet.store.path, copy)
     with duckdb.connect(str(copy)) as connection:
+        connection.execute("set enable_progress_bar = false")
         for name in names:
             connection.execute(f"create index idx_executions_{name} on executions {INDEXES[name][0]}")
         connection.execute("checkpoint")

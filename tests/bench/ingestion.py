@@ -31,23 +31,25 @@ def measure(fleet: Fleet) -> Iterator[Figure]:
         yield Figure(TOPIC, form, fleet.n, statistics.median(ours), "s", "bare", peer, 2 * peer)
         again = seconds(lambda path=path: ingest(path, fleet.store))
         yield Figure(TOPIC, f"{form}, all of it known already", fleet.n, again, "s", "bare", peer, 2 * peer)
-    yield from _storage(fleet)
+    if fleet.n >= 100_000:
+        yield _storage(fleet)
 
 
 def insert_bare(path: Path, into: Path) -> None:
     """Insert a file's columns, with the types that the store has for them, into a table of a fresh file."""
     columns = pl.scan_parquet(path.with_suffix(".parquet")).collect_schema().names()
     with duckdb.connect(str(into)) as connection:
+        connection.execute("set enable_progress_bar = false")
         connection.execute(f"create table executions ({bare_columns(columns)})")
         read = "read_csv" if path.suffix == ".csv" else "read_parquet"
         connection.execute(f"insert into executions by name select * from {read}($path)", {"path": str(path)})
 
 
-def _storage(fleet: Fleet) -> Iterator[Figure]:
-    """Yield the size with 900,000 executions, views and all, where texts repeat as often as the limit supposes."""
+def _storage(fleet: Fleet) -> Figure:
+    """Return the size with 900,000 executions, views and all, where texts repeat as often as the limit supposes."""
     n, n_texts = fleet.store.sql(
         "select (select count(*) from executions), (select count(*) from texts)"
     ).row(0)
     ours, bare = (megabytes(path) * 900_000 / n for path in (fleet.store.path, fleet.bare))
     what = f"each text {n / n_texts:.1f} times"
-    yield Figure(STORAGE, what, n, ours, "MB", "bare", bare, 500)
+    return Figure(STORAGE, what, n, ours, "MB", "bare", bare, 500)

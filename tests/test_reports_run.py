@@ -146,6 +146,12 @@ def test_values_reach_the_notebook_exactly_as_given(night: run.ReportRun) -> Non
     assert not (night.folder / "tables" / "bad").exists()
 
 
+def test_a_page_begins_with_its_last_words(night: run.ReportRun) -> None:
+    page = (night.folder / "good.html").read_text(encoding="utf-8")
+    short = page[page.index("In short") : page.index("</section>")]
+    assert [word in short for word in ("Early.", "First.", "Third.")] == [False, True, True]
+
+
 def test_the_manifest_says_what_was_run_on_what(night: run.ReportRun, manifest: dict) -> None:
     good = manifest["notebooks"]["good"]
     store = manifest["store"]["path"]

@@ -152,6 +152,7 @@ def notebook_page(result: Result, state: StoreState, started: datetime, versions
         has_mark=any(cell["is_stop"] for cell in cells) and result.status != "stopped",
         n_not_run=0 if stop is None else sum(c.cell_type == "code" for c in result.node.cells[stop + 1 :]),
         contents=contents,
+        in_short=says(result) if result.status == "ok" else [],
         cells=cells,
     )
 

@@ -97,6 +97,7 @@ def test_what_is_stored_is_read_at_once(tmp_path, make_record):
 
 def test_bulk_storing_takes_polars_and_arrow_and_keeps_what_is_refused(tmp_path, make_frame):
     frame = make_frame(4).with_columns(actual_cost=pl.Series([0.1, -1.0, 0.3, None]))
+    damaged = make_frame(3, first=10).with_columns(metadata=pl.Series(['{"a":1}', "{a:1}", "[1]"]))
 
     async def use():
         async with ll.LearningDatabase(tmp_path / "learning.db") as db:
@@ -104,9 +105,11 @@ def test_bulk_storing_takes_polars_and_arrow_and_keeps_what_is_refused(tmp_path,
             second = await db.store_executions(frame.to_arrow())
             with pytest.raises(StoreError, match="no such column"):
                 await db.store_executions(frame.with_columns(colour=pl.lit("red")))
-            return first, second, await db.sql("select reason, content, source_position from rejected")
+            rejected = await db.sql("select reason, content, source_position from rejected")
+            return first, second, rejected, await db.store_executions(damaged)
 
-    first, second, rejected = run(use())
+    first, second, rejected, third = run(use())
+    assert third == ll.Counts(n_rows_read=3, n_accepted=1, n_rejected=2)
     assert first == ll.Counts(n_rows_read=4, n_accepted=3, n_rejected=1)
     assert second == ll.Counts(n_rows_read=4, n_duplicates=3, n_rejected=1)
     ((reason, content, position),) = rejected.rows()

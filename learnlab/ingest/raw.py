@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -18,6 +18,9 @@ MAX_CONTENT = 100_000
 
 ROWS_A_BATCH = 122_880
 """Rows handed on at once: one row group of a DuckDB file."""
+
+MAX_BYTES = 256 << 20
+"""Rows of about this size together are handed on even where they are few."""
 
 Fault = tuple[int, str, str]
 """A row that could not be read: its line or row number, the reason, what it said."""
@@ -39,6 +42,35 @@ class RawRows:
     def n_rows_read(self) -> int:
         """The rows of the piece, readable or not."""
         return len(self.positions) + len(self.faults)
+
+
+def regrouped(pieces: Iterable[RawRows]) -> Iterator[RawRows]:
+    """Yield the same rows in pieces of exactly ROWS_A_BATCH, but the last, or fewer when they are very long.
+
+    A whole row group goes straight into the store's file; fewer rows go through its log first, twice the work.
+    """
+    waiting: list[RawRows] = []
+    for piece in pieces:
+        waiting.append(piece)
+        n_bytes = sum(part.frame.estimated_size() for part in waiting)
+        while sum(len(part.positions) for part in waiting) >= ROWS_A_BATCH:
+            both = _joined(waiting)
+            waiting = [RawRows(both.frame.slice(ROWS_A_BATCH), both.positions.slice(ROWS_A_BATCH))]
+            yield RawRows(both.frame.head(ROWS_A_BATCH), both.positions.head(ROWS_A_BATCH), both.faults)
+            n_bytes = 0
+        if n_bytes > MAX_BYTES:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(pieces: Sequence[RawRows]) -> RawRows:
+    return RawRows(
+        pl.concat([piece.frame for piece in pieces], how="diagonal", rechunk=False),
+        pl.concat([piece.positions for piece in pieces]),
+        [fault for piece in pieces for fault in piece.faults],
+    )
 
 
 def exact(*names: str) -> pl.Expr:

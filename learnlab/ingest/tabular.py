@@ -18,7 +18,7 @@ from learnlab.ingest.jsonfile import is_json_lines, read_json_array, read_json_l
 from learnlab.ingest.mapping import BY_NAME, Mapping, TableMapping, check_columns, mapping_for
 from learnlab.ingest.parquetfile import read_parquet
 from learnlab.ingest.plan import Plan
-from learnlab.ingest.raw import ROWS_A_BATCH, Fault, RawRows, exact, rejected_frame
+from learnlab.ingest.raw import ROWS_A_BATCH, Fault, RawRows, exact, regrouped, rejected_frame
 from learnlab.ingest.sources import Format, Stream, opened, printable
 from learnlab.ingest.typed import typed
 from learnlab.models import Tier
@@ -126,7 +126,7 @@ def read_batches(
             )
         notes.format, notes.mapping, notes.tiers = form.value, mapping.name, dict(table.tiers)
         reader = _Reader(table, joined, f"{form.value}:{source or name}"[:4000], notes)
-        for piece in chain([first], pieces):
+        for piece in regrouped(chain([first], pieces)):
             yield from reader.batches(piece)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 import polars as pl
@@ -166,13 +167,22 @@ def _metadata(plan: Plan, frame: pl.DataFrame, texts: pl.DataFrame, extra: pl.Da
     return pl.Series("metadata", own, dtype=pl.String)
 
 
+_DECODER = json.JSONDecoder(parse_constant=str)
+"""Made once: `json.loads` with an option makes one a call."""
+
+_TO_REWRITE = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\\u[dD0]")
+"""What Python reads in JSON and a store may not: numbers beyond all bounds, halves of a character, NUL."""
+
+
 def _merged(given: str | None, more: str) -> str:
     if given is None:
         return more
     try:
-        found = json.loads(given, parse_constant=str)
+        found = _DECODER.decode(given)
     except (ValueError, RecursionError):
         found = given
+    if more == "{}" and isinstance(found, dict) and not _TO_REWRITE.search(given):
+        return given
     own = found if isinstance(found, dict) else {"metadata": given}
     return json.dumps(own | json.loads(more), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 

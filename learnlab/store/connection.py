@@ -49,7 +49,9 @@ def _explained(path: Path, error: duckdb.Error) -> LearnlabError:
 def _connect(path: Path, *, write: bool, deadline: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            return duckdb.connect(str(path), read_only=not write)
+            connection = duckdb.connect(str(path), read_only=not write)
+            connection.execute("set enable_progress_bar = false")  # it would go to standard output
+            return connection
         except duckdb.Error as error:
             explained = _explained(path, error)
             foreign = isinstance(explained, StoreBusyError) or isinstance(error, duckdb.ConnectionException)

@@ -127,6 +127,10 @@ class LearningDatabase:
 
     def _store_frame(self, frame: pl.DataFrame) -> Counts:
         good, faults = conform(frame)
+        no_object = ~good["metadata"].str.json_path_match("$").str.starts_with("{").fill_null(False)
+        damaged = good.filter(good["metadata"].is_not_null() & no_object)
+        good = good.join(damaged, on="row", how="anti")
+        faults = pl.concat([faults, damaged.select("row", reason=pl.lit("metadata is no JSON object"))])
         content = frame.select(pl.struct(pl.all()).struct.json_encode().alias("content")).with_row_index(
             "row"
         )

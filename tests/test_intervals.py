@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learnlab.intervals import Interval, bootstrap, median_of_rows, paired_bootstrap, wilson
+from learnlab.intervals import Interval, bootstrap, difference, median_of_rows, paired_bootstrap, wilson
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,22 @@ def test_wilson_holds_its_estimate_and_solves_its_equation(pair):
         if 0 < bound < 1:
             z = abs(found.estimate - bound) / np.sqrt(bound * (1 - bound) / n)
             assert z == pytest.approx(1.959963984540054, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    # R. G. Newcombe, "Interval estimation for the difference" (1998), table II, method 10.
+    [
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((10, 10), (0, 10), 0.6075, 1.0),
+    ],
+)
+def test_difference_equals_known_values(first, second, low, high):
+    found = difference(wilson(*first), wilson(*second))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+    turned = difference(wilson(*second), wilson(*first))
+    assert (turned.low, turned.high) == pytest.approx((-high, -low), abs=5e-5)
 
 
 def test_wilson_covers_the_truth_as_often_as_it_says():

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from learnlab.errors import MappingError, SourceError
-from learnlab.ingest import IngestReport, ingest
+from learnlab.ingest import FileReport, IngestReport, ingest
+from learnlab.ingest.tabular import Notes
 from learnlab.store import Store
 from learnlab.store.merge import Counts
 
@@ -202,9 +203,9 @@ def test_what_is_worth_knowing_is_said(tmp_path: Path, store: Store) -> None:
     lines = ["a,m,completed,2026-03-01 10:00:00", "b,m,passed,"]
     report = ingest(write(tmp_path / "runs.csv", lines, header="prompt,model,status,timestamp"), store)
     said = report.summary()
-    assert "1 times without a zone are taken as UTC" in said
-    assert "1 rows without a time: pages over time leave them out" in said
-    assert "1 words in the success column are no verdict" in said
+    assert "1 time without a zone is taken as UTC" in said
+    assert "1 row without a time: pages over time leave them out" in said
+    assert "1 word in the success column is no verdict" in said
     stored = store.sql("select timestamp, time_source from executions order by time_source")
     assert stored["time_source"].to_list() == ["ingestion", "recorded"]
     assert str(stored["timestamp"][1]) == "2026-03-01 10:00:00"
@@ -252,3 +253,56 @@ def test_a_report_speaks_of_rows_and_files_in_numbers() -> None:
 
     empty = IngestReport(UUID(int=0), "sample")
     assert empty.summary() == "sample: 0 rows read from 0 files: 0 accepted, 0 duplicates, 0 rejected"
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", None])
+def test_a_source_that_cannot_be_read_leaves_no_store(tmp_path: Path, content: str | None) -> None:
+    source = tmp_path / "runs.csv"
+    if content is not None:
+        source.write_text(content)
+    store = Store(tmp_path / "new.duckdb")
+    with pytest.raises(SourceError):
+        ingest(source, store)
+    assert not store.exists()
+
+
+def test_a_store_is_made_with_the_first_rows(tmp_path: Path) -> None:
+    store = Store(tmp_path / "new.duckdb")
+    assert ingest(write(tmp_path / "runs.csv", rows(3)), store).counts.n_accepted == 3
+    assert store.sql("select count(*) as n from executions")["n"][0] == 3
+
+
+def test_an_empty_source_is_refused_and_not_taken_for_the_working_folder(store: Store) -> None:
+    with pytest.raises(SourceError, match="empty text"):
+        ingest("", store)
+
+
+def test_tiers_are_known_before_the_rows_are(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapping = tmp_path / "m.toml"
+    mapping.write_text('[tiers]\nm0 = "large"\n')
+    seen: list[int] = []
+    add = store.add
+
+    def noting(*args: object, **options: object) -> Counts:
+        seen.append(len(store.sql("select * from model_tiers where model = 'm0'")))
+        return add(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "add", noting)
+    ingest(write(tmp_path / "runs.csv", rows(3)), store, mapping=mapping)
+    assert seen == [1]
+
+
+def test_one_and_many_are_told_apart() -> None:
+    one = FileReport(
+        "a.csv", Counts(1, 1), Notes(n_naive_times=1, n_no_verdicts=1, n_untimed=1, n_unmatched=1)
+    )
+    assert list(one.hints()) == [
+        "1 time without a zone is taken as UTC",
+        "1 row without a time: pages over time leave them out",
+        "1 word in the success column is no verdict: success is unknown there",
+        "1 row without a partner in the joined file",
+    ]
+    two = FileReport("a.csv", Counts(2, 2), Notes(n_naive_times=2))
+    assert list(two.hints()) == ["2 times without a zone are taken as UTC"]

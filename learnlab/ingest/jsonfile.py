@@ -75,7 +75,10 @@ class _Piece:
         self.size = 0
 
     def add(self, value: object, position: int, text: str) -> None:
-        row = row_of(value, text)
+        try:
+            row = row_of(value, text) or "is empty"
+        except RecursionError:
+            row = "is nested too deeply"
         self.size += len(text)
         if isinstance(row, str):
             self.faults.append((position, row, text))
@@ -216,18 +219,26 @@ def read_json_array(stream: BinaryIO) -> Iterator[RawRows]:
     yield piece.raw()
 
 
-def is_json_lines(line: bytes, name: str) -> bool:
-    """Return whether a first line is an object of JSON lines (or broken), false where it opens an array.
+def is_json_lines(start: bytes, name: str, *, is_lines: bool = False) -> bool:
+    """Return whether a file that starts so is one JSON value a line (or broken), false where it opens an array.
+
+    An array that ends on the first line and has lines after it is itself a line. `is_lines` says that the
+    name of the file promises lines: then an array must visibly go on over lines to be taken for one.
 
     Raises:
         SourceError: when it opens one object that goes on over lines: that is a document, not rows.
 
-    >>> is_json_lines(b'{"a": 1}', "x.json"), is_json_lines(b'[', "x.json")
-    (True, False)
+    >>> is_json_lines(b'{"a": 1}', "x.json"), is_json_lines(b'[', "x.json"), is_json_lines(b"[1]\\n{}", "x.json")
+    (True, False, True)
     """
-    text = line.removeprefix(b"\xef\xbb\xbf").strip()
+    line, _, rest = start.lstrip().removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    text = line.strip()
     if text.startswith(b"["):
-        return False
+        if not rest.strip():
+            return False
+        is_open = text[-1:] in b"[{,:"
+        is_whole = isinstance(_loaded(text.decode("utf-8", "replace")), list)
+        return is_whole or (is_lines and not is_open)
     if text in (b"{", b"") or (text.startswith(b"{") and name.endswith(".json") and text[-1:] in b"{[,:"):
         raise SourceError(f"{name} holds one JSON object, not an array of objects or one object a line")
     return True

@@ -19,6 +19,14 @@ from learnlab.store import Store
 from learnlab.store.merge import Counts
 
 
+def _n(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 @dataclass(frozen=True)
 class FileReport:
     """What became of one file: its rows counted, and what a reader noticed."""
@@ -37,13 +45,14 @@ class FileReport:
         if counts.n_replaced:
             yield f"{counts.n_replaced:,} replaced an earlier version of the same record"
         if notes.n_naive_times:
-            yield f"{notes.n_naive_times:,} times without a zone are taken as UTC"
+            yield f"{_n(notes.n_naive_times, 'time')} without a zone {_are(notes.n_naive_times)} taken as UTC"
         if notes.n_untimed:
-            yield f"{notes.n_untimed:,} rows without a time: pages over time leave them out"
+            yield f"{_n(notes.n_untimed, 'row')} without a time: pages over time leave them out"
         if notes.n_no_verdicts:
-            yield f"{notes.n_no_verdicts:,} words in the success column are no verdict: success is unknown there"
+            words, are = _n(notes.n_no_verdicts, "word"), _are(notes.n_no_verdicts)
+            yield f"{words} in the success column {are} no verdict: success is unknown there"
         if notes.n_unmatched:
-            yield f"{notes.n_unmatched:,} rows without a partner in the joined file"
+            yield f"{_n(notes.n_unmatched, 'row')} without a partner in the joined file"
 
 
 @dataclass(frozen=True)
@@ -71,12 +80,11 @@ class IngestReport:
         counts, n_files = self.counts, len(self.files)
         words = [
             f"{counts.n_accepted:,} accepted",
-            f"{counts.n_duplicates:,} duplicate{'' if counts.n_duplicates == 1 else 's'}",
+            _n(counts.n_duplicates, "duplicate"),
             f"{counts.n_rejected:,} rejected" + (" (see the table rejected)" if counts.n_rejected else ""),
         ]
         lines = [
-            f"{self.store}: {counts.n_rows_read:,} row{'' if counts.n_rows_read == 1 else 's'} read from "
-            f"{n_files:,} file{'' if n_files == 1 else 's'}: {', '.join(words)}"
+            f"{self.store}: {_n(counts.n_rows_read, 'row')} read from {_n(n_files, 'file')}: {', '.join(words)}"
         ]
         lines += [f"  {file.source}: {hint}" for file in self.files for hint in file.hints()]
         lines += [f"  not read: {reason}" for _, reason in self.unreadable]
@@ -88,7 +96,8 @@ def ingest(source: str | Path, store: Store, *, mapping: str | Path | None = Non
 
     Each batch is one transaction with its line in the ledger: what was killed half-way is completed by
     running it again, and what is there already counts once. `mapping` is a packaged name or a TOML file;
-    without one, the packaged mapping that fits a file is used, else columns are found by their names.
+    without one, the packaged mapping that fits a file is used, else columns are found by their names. A store
+    that is not there yet is made when the first rows were read, so a source without any leaves none behind.
 
     Raises:
         SourceError: when there is nothing there, or nothing that can be read.
@@ -125,6 +134,10 @@ def _ingest_file(
 ) -> FileReport:
     notes, counts = Notes(), Counts()
     for batch in _ahead(read_batches(path, mapping, notes, name)):
+        if not counts.n_rows_read:
+            store.ensure()
+            if notes.tiers:
+                store.set_tiers({model: tier.value for model, tier in notes.tiers.items()})
         counts += store.add(
             batch.executions,
             batch.rejected,
@@ -134,8 +147,6 @@ def _ingest_file(
             ingest_id=ingest_id,
         )
         bar.update(batch.n_rows_read)
-    if notes.tiers and counts.n_rows_read:
-        store.set_tiers({model: tier.value for model, tier in notes.tiers.items()})
     return FileReport(name, counts, notes)
 
 

@@ -55,6 +55,8 @@ def find_files(source: str | Path) -> list[Path]:
     Raises:
         SourceError: when there is nothing there.
     """
+    if not str(source).strip():
+        raise SourceError("the source is an empty text; give a file, a folder or a glob")
     path = Path(source).expanduser()
     if path.is_file():
         return [path]

@@ -54,7 +54,7 @@ def raw_rows(stream: Stream, form: Format, name: str) -> Iterator[RawRows]:
         return
     if form is Format.CSV:
         pieces = read_csv(stream, name)
-    elif is_json_lines(stream.peek().lstrip().split(b"\n", 1)[0], name):
+    elif is_json_lines(stream.peek(), name, is_lines=form is Format.JSONL):
         pieces = read_json_lines(stream)
     else:
         pieces = read_json_array(stream)

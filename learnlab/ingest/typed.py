@@ -18,7 +18,7 @@ from learnlab.store.limits import SCHEMA
 from learnlab.store.words import truth_of_text
 
 _UUID = r"^(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-_ZONED = r"(?i)(?:Z|UTC|[+-]\d\d(?::?\d\d)?)\s*$"
+_ZONED = r"(?i)(?:Z|UTC|\d[T ]+\d\d.*[+-]\d\d(?::?\d\d)?)\s*$"
 _DATED = r"^\s*\d{4}[-/]\d\d[-/]\d\d"
 
 

@@ -21,8 +21,8 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except LearnlabError as error:
-            raise click.ClickException(str(error)) from error
+        except (LearnlabError, OSError) as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
 
 
 def _store_option(function: F) -> F:
@@ -45,7 +45,7 @@ def ingest(source: Path, db: str, mapping: str | None) -> None:
     from learnlab.settings import store_for_source
     from learnlab.store import Store
 
-    report = read_in(source, Store(db or store_for_source(source)).ensure(), mapping=mapping)
+    report = read_in(source, Store(db or store_for_source(source)), mapping=mapping)
     click.echo(report.summary())
 
 
@@ -80,14 +80,15 @@ def report(
     from learnlab.settings import store_for_source
     from learnlab.store import Store
 
+    given = parse_parameters(parameters)
+    db = given.pop("db", db)
     if source is not None:
-        store = Store(db or store_for_source(source)).ensure()
+        store = Store(db or store_for_source(source))
         click.echo(read_in(source, store, mapping=mapping).summary())
     else:
         store = Store(db)
         ensure_sample(store)
     store.refresh()
-    given = parse_parameters(parameters)
     run = run_reports(notebooks, given, db=store.path, out=out, keep=keep, timeout=timeout)
     click.echo(run.summary())
     click.echo(run.index)
@@ -107,7 +108,12 @@ def lab(db: str) -> None:
     folder = notebooks_to_work_on()
     click.echo(f"notebooks in {folder}, store {store.name}")
     os.environ |= {"LEARNLAB_DB": str(store.path), "PYTHONSTARTUP": str(startup_script())}
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"])
+    no_news = [
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", *no_news]
+    os.execv(sys.executable, command)
 
 
 @main.command()

@@ -168,6 +168,7 @@ def _none_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
+Id = Annotated[UUID, BeforeValidator(lambda value: as_uuid(value) if isinstance(value, str) else value)]
 UtcTime = Annotated[datetime, AfterValidator(_as_utc)]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -208,9 +209,7 @@ class ExecutionRecord(Record):
     'refactor'
     """
 
-    task_id: Annotated[UUID, BeforeValidator(lambda v: as_uuid(v) if isinstance(v, str) else v)] = Field(
-        default_factory=uuid4
-    )
+    task_id: UUID = Field(default_factory=uuid4)
     external_id: str | None = Field(default=None, max_length=2000)
     task_group: str | None = Field(default=None, max_length=2000)
     attempt: Annotated[int, Field(ge=1)] | None = None
@@ -269,9 +268,12 @@ class ExecutionRecord(Record):
         if not isinstance(given, dict):
             return given
         filled = dict(given)
-        task_id = filled.get("task_id")
-        if isinstance(task_id, str) and str(as_uuid(task_id)) != task_id.lower():
-            filled.setdefault("external_id", task_id)
+        source = str(filled.get("source") or "")
+        for name in ("task_id", "parent_task_id"):
+            if isinstance(text := filled.get(name), str):
+                filled[name] = as_uuid(text, source)
+                if name == "task_id" and str(filled[name]) != text.lower():
+                    filled.setdefault("external_id", text)
         spelling = filled.get("task_type")
         if isinstance(spelling, str) and normalise_task_type(spelling) != spelling:
             filled["metadata"] = {"task_type": spelling} | dict(filled.get("metadata") or {})
@@ -322,7 +324,7 @@ class RoutingDecision(Record):
     """What a router chose for a task, from what, and knowing what."""
 
     decision_id: UUID = Field(default_factory=uuid4)
-    task_id: UUID
+    task_id: Id
     timestamp: UtcTime = Field(default_factory=now)
     candidates: list[Candidate] = Field(default_factory=list)
     chosen: Candidate

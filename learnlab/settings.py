@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 import shutil
@@ -9,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from learnlab.errors import StoreError
@@ -55,7 +56,7 @@ class Settings(BaseSettings):
     """Seconds to wait for the store before saying who holds it."""
 
     retention_days: int = Field(default=90, ge=7, le=365)
-    """Days of executions that `learnlab retain` keeps in the store; older ones go to the archive."""
+    """Days of executions that `learnlab db retain` keeps in the store; older ones go to the archive."""
 
     durable: bool = True
     """Whether a single record is acknowledged after fsync (survives a power cut) or after write (a kill)."""
@@ -69,7 +70,11 @@ class Settings(BaseSettings):
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """Return this process's settings, read once from the environment."""
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"LEARNLAB_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise StoreError(f"a setting is wrong: {wrong}") from error
 
 
 def is_store_path(name: str) -> bool:
@@ -92,7 +97,14 @@ def store_path(name: str | Path = "") -> Path:
     """
     text = str(name) or current_store()
     if isinstance(name, Path) or is_store_path(text):
-        return Path(text).expanduser().resolve()
+        try:
+            path = Path(text).expanduser().resolve()
+            path.exists()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise StoreError(f"{text[:200]!r} is no path for a store: {error}") from error
+        if not path.name:
+            raise StoreError(f"{text!r} is no path for a store: it names no file")
+        return path
     if not _STORE_NAME.fullmatch(text):
         raise StoreError(
             f"{text!r} is no name for a store: use a-z, 0-9, _ and -, or a path ending in .db or .duckdb"
@@ -112,7 +124,7 @@ def current_store() -> str:
         return settings().db
     try:
         return (settings().home / "current").read_text(encoding="utf-8").strip() or "sample"
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return "sample"
 
 
@@ -148,6 +160,8 @@ def store_for_source(source: str | Path) -> str:
 
     The first source of a name keeps it; another of the same name gets a few digits of its path's hash.
 
+    A source that is not there leaves no mark.
+
     Raises:
         StoreError: when the choice cannot be written down.
     """
@@ -155,6 +169,8 @@ def store_for_source(source: str | Path) -> str:
     whole = str(Path(source).expanduser().resolve())
     digits = hashlib.sha256(whole.encode()).hexdigest()[:6]
     mark = settings().stores / f"{name}.source"
+    if not mark.exists() and not any(glob.iglob(str(source))):
+        return name if name != "sample" else f"{name}-{digits}"
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         try:

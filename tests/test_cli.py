@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from learnlab.cli import main
+from learnlab.settings import settings
 from learnlab.store import Store
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -76,6 +77,19 @@ def test_an_error_is_one_line_without_a_trace(words, message):
     assert result.output.startswith("Error: ")
     assert message in result.output
     assert len(result.output.splitlines()) == 1
+
+
+def test_a_mistyped_source_leaves_no_store(home):
+    call("ingest", "nowhere.csv", ok=False)
+    assert list(home.rglob("nowhere*")) == []
+
+
+def test_wrong_settings_and_paths_are_one_line(monkeypatch):
+    for db in ("~nobody-here/x.db", "x" * 5000 + ".db", "/"):
+        assert len(call("status", "--db", db, ok=False).output.splitlines()) == 1
+    monkeypatch.setenv("LEARNLAB_LOCK_TIMEOUT", "abc")
+    settings.cache_clear()
+    assert "LEARNLAB_LOCK_TIMEOUT" in call("status", ok=False).output
 
 
 def test_the_schema_goes_up_and_down_and_says_what_is_lost(tmp_path):

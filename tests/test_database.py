@@ -143,3 +143,60 @@ def test_batched_mode_acknowledges_after_write(tmp_path, make_record, monkeypatc
             return (await db.sql("select count(*) from executions")).item()
 
     assert run(use()) == 1
+
+
+def test_records_in_bulk_say_what_became_of_them(tmp_path, make_record):
+    records = [make_record(task_id=f"t{i}", parent_task_id="t0", source="a") for i in range(3)]
+
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            counts = [await db.store_executions(records), await db.store_executions(records)]
+            await db.store_execution(make_record(task_id="t1", source="b"))
+            with pytest.raises(StoreError, match="or ExecutionRecords"):
+                await db.store_executions("abc")
+            return counts, await db.sql(
+                "select external_id, task_id, parent_task_id from executions order by 1"
+            )
+
+    counts, rows = run(use())
+    assert counts == [ll.Counts(n_rows_read=3, n_accepted=3), ll.Counts(n_rows_read=3, n_duplicates=3)]
+    assert rows["external_id"].to_list() == ["t0", "t1", "t1", "t2"], (
+        "the same text of two sources is two ids"
+    )
+    assert rows["parent_task_id"][1] == rows["task_id"][0]
+
+
+def test_text_ids_of_a_frame_are_those_of_records(tmp_path, make_frame, make_record):
+    frame = make_frame(2).with_columns(
+        task_id=pl.Series(["t1", "t2"]), parent_task_id=pl.Series([None, "t1"])
+    )
+
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            await db.store_executions(frame)
+            return await db.sql("select external_id, task_id, parent_task_id from executions order by 1")
+
+    rows = run(use())
+    assert rows["external_id"].to_list() == ["t1", "t2"]
+    assert rows["task_id"][0] == rows["parent_task_id"][1] == str(make_record(task_id="t1").task_id)
+
+
+@pytest.mark.parametrize("metadata", [{"o": object()}, {"a": "x\0y"}, {"\0": 1}, {"a": "\ud800"}])
+def test_a_record_that_no_store_can_hold_is_refused_and_blocks_nobody(tmp_path, make_record, metadata):
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            with pytest.raises(StoreError, match="stored"):
+                await db.store_execution(make_record(metadata=metadata))
+            await db.store_execution(make_record(metadata={"path": "C:\\u0000"}))
+            return (await db.sql("select count(*) from executions")).item()
+
+    assert run(use()) == 1
+
+
+def test_closing_twice_at_once_does_no_harm(tmp_path):
+    async def use():
+        db = ll.LearningDatabase(tmp_path / "learning.db")
+        await db.initialize()
+        await asyncio.gather(db.close(), db.close())
+
+    run(use())

@@ -46,8 +46,10 @@ def test_a_choice_that_cannot_be_written_is_an_error(home):
     home.write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="cannot write"):
         use_store("nightly")
+    source = home.with_name("logs.csv")
+    source.touch()
     with pytest.raises(StoreError, match="cannot write"):
-        store_for_source("logs.csv")
+        store_for_source(source)
 
 
 @given(st.text(min_size=1, max_size=80))
@@ -58,6 +60,9 @@ def test_every_source_has_a_name_that_is_one(text):
 
 def test_two_sources_of_one_name_never_share_a_store(tmp_path):
     first, second = tmp_path / "a" / "logs.csv", tmp_path / "b" / "logs.csv"
+    for path in (first, second):
+        path.parent.mkdir()
+        path.touch()
     assert store_for_source(first) == store_for_source(first) == "logs"
     assert store_for_source(second) == store_for_source(second) != "logs"
     assert store_for_source(tmp_path / "sample.csv") != "sample"

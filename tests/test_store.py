@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import duckdb
@@ -13,6 +15,7 @@ from learnlab.errors import StoreBusyError, StoreError
 from learnlab.store import Store, query, sql, view
 from learnlab.store import views as views_module
 from learnlab.store.frames import conform
+from learnlab.store.migrations import validate
 
 
 def fill(store: Store, frame: pl.DataFrame) -> None:
@@ -72,6 +75,43 @@ def test_somebody_without_our_lock_is_named_in_the_error(store, monkeypatch):
         foreign.close()
 
 
+def test_what_is_no_file_or_damaged_is_one_line(tmp_path, store, make_frame):
+    folder = tmp_path / "folder.db"
+    folder.mkdir()
+    fill(store, make_frame(2000))
+    damaged = tmp_path / "damaged.db"
+    whole = store.path.read_bytes()
+    damaged.write_bytes(whole[:12288] + b"\xff" * (len(whole) - 12288))
+    sqlite = tmp_path / "sqlite.db"
+    with closing(sqlite3.connect(sqlite)) as connection:
+        connection.execute("create table t (i int)")
+        connection.commit()
+    for path, message in ((folder, "is not a file"), (damaged, "damaged"), (sqlite, "is not a DuckDB file")):
+        for call in (lambda path=path: Store(path).sql("from executions"), lambda path=path: validate(path)):
+            with pytest.raises(StoreError, match=message) as caught:
+                call()
+            assert len(str(caught.value).splitlines()) == 1
+
+
+def test_somebody_elses_views_are_left_alone(tmp_path):
+    path = tmp_path / "theirs.db"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create view mine as select 0 as nothing")
+    with pytest.raises(StoreError, match="some other database: it holds mine"):
+        Store(path).ensure()
+    store = Store(tmp_path / "ours.db").ensure()
+    with store.writing() as connection:
+        connection.execute("create view mine as select 0 as nothing")
+        connection.execute("update schema_version set views = 'older'")
+    assert store.ensure().sql("from mine").item() == 0
+
+
+def test_windows_beyond_reason_are_refused(store):
+    for days in (-1, 10**12, "x"):
+        with pytest.raises(StoreError, match="days_back is"):
+            store.view("tier_performance", days_back=days)
+
+
 def test_a_reader_waits_for_a_writer_and_gives_up_in_time(store):
     other = start("hold", store.path, "exclusive")
     pid = next_fact(other)["pid"]
@@ -120,6 +160,16 @@ def test_writers_refresh_by_age(store, make_frame, monkeypatch):
     assert [name for name, is_new in zip(names, changed, strict=True) if is_new] == ["tier_performance"]
 
 
+def test_a_tier_that_changes_makes_the_materialised_views_inexact(store, make_frame):
+    fill(store, make_frame(4, model_tier="unknown", model="swift"))
+    store.refresh()
+    store.set_tiers({"swift": "small"})
+    assert store.view("tier_performance")["model_tier"].unique().to_list() == ["small"]
+    refreshed = store.freshness()["refreshed_at"].to_list()
+    store.set_tiers({"swift": "small"})
+    assert store.freshness()["refreshed_at"].to_list() == refreshed
+
+
 def test_tiers_are_looked_up_and_a_recorded_one_wins(store, make_frame):
     frame = make_frame(4).with_columns(
         model=pl.Series(["swift", "swift", "deep", None]),
@@ -148,8 +198,6 @@ def test_retention_moves_old_rows_to_an_archive_that_can_be_queried(store, make_
     assert store.retain(90).n_rows == 0
     assert store.retain(30).n_rows == 3
     assert store.sql("select count(*) from executions_archive").item() == 8
-    from learnlab.store.migrations import validate
-
     assert validate(store.path) == []
     fill(store, frame)
     assert store.sql("select count(*) from executions").item() == 2, "what was archived does not come back"
@@ -201,7 +249,7 @@ def test_ten_threads_read_and_write_one_file(store, make_frame):
 
 @pytest.mark.soak
 def test_many_processes_on_one_store(store, soak):
-    seconds = 300 if soak else 8
+    seconds = 300 if soak else 30
     began = time.monotonic()
     readers = [start("read", store.path, i, seconds) for i in range(5)]
     ingesters = [start("bulk", store.path, 100 + i, seconds) for i in range(3)]
@@ -217,6 +265,4 @@ def test_many_processes_on_one_store(store, soak):
     assert sum(fact.get("n_duplicates", 0) for fact in facts) == 0
     expected = sum(fact["n"] for fact in facts if fact["kind"] != "reader")
     assert store.sql("select count(*) from executions").item() == expected
-    from learnlab.store.migrations import validate
-
     assert validate(store.path) == []

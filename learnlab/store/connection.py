@@ -17,6 +17,10 @@ from learnlab.settings import settings, store_name
 from learnlab.store.lock import held
 
 _PAUSE = 0.02
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 
 
 class _Held(threading.local):
@@ -32,7 +36,7 @@ _held = _Held()
 def _explained(path: Path, error: duckdb.Error) -> LearnlabError:
     """Return one of our errors for one of DuckDB's, met while opening or using a store."""
     text = str(error).splitlines()[0]
-    if "not a valid DuckDB database" in text:
+    if "not a valid DuckDB database" in text or "sqlite" in text.lower():
         return StoreError(f"{path} is not a DuckDB file: name another store, or move that file away")
     if "Could not set lock" in text or "Conflicting lock" in text:
         pid = text.partition("(PID ")[2].partition(")")[0]
@@ -43,13 +47,15 @@ def _explained(path: Path, error: duckdb.Error) -> LearnlabError:
         return StoreError(f"no space left for {path}: nothing of this step was written; free some and repeat")
     if "Permission denied" in text or "read-only" in text.lower():
         return StoreError(f"{path} cannot be opened: {text}")
+    if "orrupt" in text or "checksum" in text.lower():
+        return StoreError(f"{path} is damaged ({text}): go back to a copy, or fill a new store")
     return StoreError(f"{path}: {text}")
 
 
 def _connect(path: Path, *, write: bool, deadline: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            connection = duckdb.connect(str(path), read_only=not write)
+            connection = duckdb.connect(str(path), read_only=not write, config=_CONFIG)
             connection.execute("set enable_progress_bar = false")  # it would go to standard output
             return connection
         except duckdb.Error as error:
@@ -63,13 +69,13 @@ def _connect(path: Path, *, write: bool, deadline: float) -> duckdb.DuckDBPyConn
 @contextmanager
 def _connected(path: Path, *, write: bool, deadline: float) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a store whose lock is held, until the block ends."""
-    if write and path.exists() and not path.stat().st_size:
+    if write and path.is_file() and not path.stat().st_size:
         path.unlink()  # DuckDB makes a new file but refuses an empty one
     connection = _connect(path, write=write, deadline=deadline)
     _held.stores[path] = (write, connection)
     try:
         yield connection
-    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+    except duckdb.Error as error:
         raise _explained(path, error) from error
     finally:
         del _held.stores[path]
@@ -79,6 +85,11 @@ def _connected(path: Path, *, write: bool, deadline: float) -> Iterator[duckdb.D
 def within(path: Path) -> bool:
     """Return whether this thread holds the store already."""
     return path in _held.stores
+
+
+def _check_is_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is not a file: name another store")
 
 
 def _joined(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection | None:
@@ -105,6 +116,7 @@ def reading(
     if joined is not None:
         yield joined
         return
+    _check_is_file(path)
     if not path.exists():
         raise StoreError(
             f"there is no store {store_name(path)!r} yet: make one with "
@@ -146,6 +158,7 @@ def writing_if(
     if joined is not None:
         yield joined
         return
+    _check_is_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,7 +16,7 @@ import polars as pl
 from learnlab.errors import StoreBusyError, StoreError
 from learnlab.settings import store_name, store_path
 from learnlab.store import archive, migrations, spool, sqlfiles, views
-from learnlab.store.connection import reading, within, writing, writing_if
+from learnlab.store.connection import reading, transaction, within, writing, writing_if
 from learnlab.store.merge import Counts, merge
 
 _DRAIN_PATIENCE = 1.0
@@ -128,7 +128,7 @@ class Store:
         """Return the rows of one of the views in sql/views, of one repo and through a window when given.
 
         `days_back` and `as_of` (UTC, by default the newest recorded time) set the window; without them the
-        view's own holds.
+        view's own holds. What is returned is exact; `freshness` says when a materialised view was refreshed.
 
         Raises:
             StoreError: when there is no such view or store, or `as_of` is no time.
@@ -171,10 +171,17 @@ class Store:
             )
 
     def set_tiers(self, tiers: Mapping[str, str]) -> None:
-        """Write down the tier of models; a tier recorded with an execution still wins."""
+        """Write down the tier of models; a tier recorded with an execution still wins.
+
+        Materialised views that were made with other tiers are no longer exact.
+        """
         with self.writing() as connection:
-            for model, tier in tiers.items():
-                connection.execute("insert or replace into model_tiers values (?, ?)", [model, tier])
+            known = dict(connection.execute("select model, tier from model_tiers").fetchall())
+            changed = [pair for pair in tiers.items() if known.get(pair[0]) != pair[1]]
+            if changed:
+                with transaction(connection):
+                    connection.executemany("insert or replace into model_tiers values (?, ?)", changed)
+                    connection.execute("delete from view_refreshes")
 
     def refresh(self) -> list[str]:
         """Refresh every materialised view that is not exact, and return their names."""

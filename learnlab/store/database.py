@@ -14,11 +14,11 @@ import polars as pl
 import pyarrow as pa
 
 from learnlab.errors import LearnlabError, StoreError
-from learnlab.models import ExecutionRecord, now
+from learnlab.models import ExecutionRecord, as_uuid, now
 from learnlab.store.core import Store
 from learnlab.store.frames import conform
 from learnlab.store.merge import Counts
-from learnlab.store.spool import SpoolWriter
+from learnlab.store.spool import SpoolWriter, frame_of
 
 T = TypeVar("T")
 
@@ -44,6 +44,24 @@ _PATTERN_NAMES = {
     "first_seen_at": "first_seen",
     "last_seen_at": "last_seen",
 }
+
+
+def _with_uuids(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame whose text ids are the UUIDs that they stand for, the texts kept in external_id."""
+    for name in ("task_id", "parent_task_id"):
+        if frame.schema.get(name) != pl.String:
+            continue
+        sources = frame["source"] if "source" in frame.columns else [None] * len(frame)
+        pairs = zip(frame[name], sources, strict=True)
+        ids = pl.Series(
+            name, [None if i is None else str(as_uuid(i, s or "")) for i, s in pairs], dtype=pl.String
+        )
+        if name == "task_id":
+            texts = pl.when(ids.str.to_lowercase() != frame[name].str.to_lowercase()).then(frame[name])
+            known = [pl.col("external_id")] if "external_id" in frame.columns else []
+            frame = frame.with_columns(external_id=pl.coalesce(*known, texts))
+        frame = frame.with_columns(ids)
+    return frame
 
 
 class LearningDatabase:
@@ -81,11 +99,11 @@ class LearningDatabase:
 
     async def close(self) -> None:
         """Drain what was acknowledged into the store and let the threads go; calling it again does no harm."""
-        if self._threads is not None:
-            await self._run(self._drain)
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.get_running_loop().run_in_executor(threads, self._drain)
             self._spool.close()
-            self._threads.shutdown()
-            self._threads = None
+            threads.shutdown()
 
     def _drain(self) -> None:
         with self.store.reading():
@@ -118,22 +136,21 @@ class LearningDatabase:
         Raises:
             StoreError: for a column that no execution has.
         """
-        if not isinstance(executions, (pl.DataFrame, pa.Table)):
-            records = list(executions)
-            await self._run(self._spool.append, records)
-            return Counts(n_rows_read=len(records), n_accepted=len(records))
-        frame = executions if isinstance(executions, pl.DataFrame) else pl.DataFrame(executions)
-        return await self._run(self._store_frame, frame)
+        if isinstance(executions, pl.DataFrame | pa.Table):
+            return await self._run(self._store_frame, pl.DataFrame(executions))
+        records = list(executions)
+        if not all(isinstance(record, ExecutionRecord) for record in records):
+            raise StoreError("store_executions takes a polars or Arrow table, or ExecutionRecords")
+        return await self._run(lambda: self._store_frame(frame_of(records)))
 
     def _store_frame(self, frame: pl.DataFrame) -> Counts:
-        good, faults = conform(frame)
-        no_object = ~good["metadata"].str.json_path_match("$").str.starts_with("{").fill_null(False)
-        damaged = good.filter(good["metadata"].is_not_null() & no_object)
-        good = good.join(damaged, on="row", how="anti")
-        faults = pl.concat([faults, damaged.select("row", reason=pl.lit("metadata is no JSON object"))])
-        content = frame.select(pl.struct(pl.all()).struct.json_encode().alias("content")).with_row_index(
-            "row"
-        )
+        good, faults = conform(_with_uuids(frame))
+        try:
+            content = frame.select(pl.struct(pl.all()).struct.json_encode().alias("content")).with_row_index(
+                "row"
+            )
+        except pl.exceptions.PolarsError as error:
+            raise StoreError(f"a column holds what cannot be stored: {error}") from error
         rejected = faults.join(content, on="row", how="left").select(
             (pl.col("row").cast(pl.Int64) + 1).alias("source_position"), "reason", "content"
         )

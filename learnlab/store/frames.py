@@ -66,6 +66,16 @@ def _completed(typed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _no_object(whole: pl.DataFrame) -> Fault:
+    """Return the fault of metadata that is no JSON object; `{}` needs no look."""
+    to_look_at = (whole["metadata"] != "{}").fill_null(False)
+    first = whole["metadata"].filter(to_look_at).str.json_path_match("$").str.slice(0, 1)
+    no_object = pl.Series("no_object", [False], dtype=pl.Boolean).new_from_index(0, len(whole))
+    no_object = no_object.scatter(to_look_at.arg_true(), (first != "{").fill_null(True))
+    places = no_object.arg_true().cast(pl.UInt32)
+    return fault(pl.col("row").is_in(places.implode()), "metadata is no JSON object")
+
+
 def _reasons(broken: pl.DataFrame, faults: list[Fault]) -> pl.Series:
     """Return for each row the reason of the first fault it has, null when it has none."""
     found = [pl.when(one.broken).then(one.reason) for one in faults]
@@ -107,7 +117,7 @@ def conform(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         for name in retyped
     ]
     whole = _completed(typed).with_row_index("row")
-    limits = [one for name in SCHEMA for one in faults_of(name)]
+    limits = [one for name in SCHEMA for one in faults_of(name)] + [_no_object(whole)]
     broken = whole.select(pl.any_horizontal([one.broken for one in (*unreadable, *limits)])).to_series()
     if not broken.any():
         return _with_own_spelling(whole), whole.clear().select("row", pl.lit("").alias("reason"))

@@ -67,8 +67,12 @@ def version(connection: duckdb.DuckDBPyConnection) -> int:
     try:
         ((number,),) = connection.execute("select coalesce(max(version), 0) from schema_version").fetchall()
         return int(number)
-    except duckdb.CatalogException:
-        names = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
+    except (duckdb.CatalogException, duckdb.BinderException, duckdb.ConversionException):
+        found = connection.execute(
+            "select table_name from duckdb_tables() "
+            "union all select view_name from duckdb_views() where not internal"
+        )
+        names = {row[0] for row in found.fetchall()}
     if names:
         raise StoreError(
             f"this is some other database: it holds {', '.join(sorted(names)[:3])} and no schema version"
@@ -101,13 +105,10 @@ def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _drop_views(connection: duckdb.DuckDBPyConnection) -> None:
-    for (name,) in connection.execute("select view_name from duckdb_views() where not internal").fetchall():
-        connection.execute(f'drop view if exists "{name}"')
-    tables = connection.execute(
-        "select table_name from duckdb_tables() where table_name like '%\\_mv' escape '\\'"
-    )
-    for (name,) in tables.fetchall():
-        connection.execute(f'drop table "{name}"')
+    """Drop our views and what was made from them; somebody's own views stay."""
+    for view in reversed(sqlfiles.views()):
+        connection.execute(f'drop view if exists "{view.name}"')
+        connection.execute(f'drop table if exists "{view.name}_mv"')
 
 
 def _current(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from uuid import uuid4
 import duckdb
 import polars as pl
 import portalocker
+from pydantic_core import PydanticSerializationError
 
 from learnlab.errors import StoreError
 from learnlab.models import ExecutionRecord
@@ -33,6 +35,8 @@ from learnlab.store.merge import Counts, merge
 _OPEN, _SEALED = ".jsonl", ".sealed"
 _TEXTS = {name: pl.String() if kind.is_temporal() else kind for name, kind in SCHEMA.items()}
 """How a record stands in a line: its times are texts."""
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def folder(store: Path) -> Path:
@@ -62,6 +66,42 @@ def _size(path: Path) -> int:
         return 0
 
 
+def lines_of(records: list[ExecutionRecord]) -> bytes:
+    """Return records as lines of JSON.
+
+    Raises:
+        StoreError: when a record holds what no line can: an object that is no JSON, a NUL, half a character.
+    """
+    try:
+        data = b"".join(record.model_dump_json(exclude_none=True).encode() + b"\n" for record in records)
+    except (
+        PydanticSerializationError,
+        UnicodeEncodeError,
+        RecursionError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        raise StoreError(f"no record that can be stored: {str(error).splitlines()[0]}") from error
+    if _NUL.search(data):
+        raise StoreError(
+            "a record with a NUL character cannot be stored: take it out of its texts and metadata"
+        )
+    return data
+
+
+def frame_of(records: list[ExecutionRecord]) -> pl.DataFrame:
+    """Return records as a frame for `conform`.
+
+    Raises:
+        StoreError: as `lines_of` does.
+    """
+    return (
+        pl.read_ndjson(io.BytesIO(lines_of(records)), schema=_TEXTS)
+        if records
+        else pl.DataFrame(schema=_TEXTS)
+    )
+
+
 class SpoolWriter:
     """Appends records to one store's spool; safe to share between threads.
 
@@ -78,7 +118,7 @@ class SpoolWriter:
 
     def append(self, records: list[ExecutionRecord]) -> None:
         """Append records and return once they are acknowledged, all of them or none."""
-        data = b"".join(record.model_dump_json(exclude_none=True).encode() + b"\n" for record in records)
+        data = lines_of(records)
         with self._lock:
             try:
                 self._write(data)

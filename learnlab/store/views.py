@@ -91,6 +91,9 @@ def read(
     """
     if name not in {file.name for file in sqlfiles.views()}:
         raise StoreError(f"no view {name!r}; there are {', '.join(sorted(f.name for f in sqlfiles.views()))}")
+    for name_of, value in (("days_back", days_back), ("min_uses", min_uses)):
+        if value is not None and (not isinstance(value, int) or not 0 <= value <= 1_000_000):
+            raise StoreError(f"{name_of} is {value!r}, not a whole number from 0 to 1,000,000")
     window: dict[str, Any] = {"as_of": _moment(as_of), "days_back": days_back, "min_uses": min_uses}
     own_window = all(value is None for value in window.values())
     table = name

@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 TEST_HOME := $(CURDIR)/build/test-home
+PYTEST := $(BIN)/python -m pytest --quiet
 SOURCE ?=
 
 .PHONY: help setup report lab lint test soak bench browser lock clean
@@ -34,11 +35,12 @@ lint: $(STAMP) ## ruff and mypy
 test: lint browser ## lint, unit tests, notebooks and real data, side by side (also what CI runs)
 	@rm -rf $(TEST_HOME)
 	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/learnlab simulate
-	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/python -m pytest --numprocesses auto --dist loadscope \
-		--nbval-lax tests learnlab notebooks --cov --cov-fail-under 95
+	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) --numprocesses auto --dist loadscope --nbval-lax -m "not soak" \
+		tests learnlab notebooks --cov --cov-report=
+	@$(PYTEST) -m soak tests --cov --cov-append --cov-fail-under 95
 
-soak: $(STAMP) browser ## the tests with counts at full size: kills, processes, simulations
-	@LEARNLAB_SOAK=1 $(BIN)/python -m pytest tests -m soak --capture no
+soak: $(STAMP) ## the crash and process tests at full counts: 100 kills, ten processes for five minutes
+	@LEARNLAB_SOAK=1 $(PYTEST) -m soak tests --capture no
 
 bench: $(STAMP) ## how fast, each figure beside a peer or a limit of the same run
 	@$(BIN)/python tests/bench

@@ -22,12 +22,12 @@ def _with_truth(chart: Figure, truth: pl.DataFrame, names: str, measure: Measure
 
 
 def success_by_tier(rates: pl.DataFrame, truth: pl.DataFrame | None = None) -> Figure:
-    """Return the success rate of each tier (`estimates.success_rates`), with the simulator's truth when given.
+    """Return the success rate of each tier (`estimates.success_rates_by_problem`), with the truth when given.
 
-    `truth` has the columns model_tier and success_rate.
+    `truth` has the columns model_tier and success_rate, as the simulator knows them.
     """
     chart = marks.dots(rates, "model_tier", SUCCESS, "n_verdicts", by_tier=True, order=TIERS)
-    subtitle = "dot: successes in known verdicts · line: 95 % interval (Wilson)"
+    subtitle = "dot: successes in known verdicts · line: 95 % interval (bootstrap over problems, or Wilson)"
     says = "Success rate of each model tier with its 95 % interval."
     if truth is not None:
         chart = _with_truth(chart, truth, "model_tier", SUCCESS, TIERS)
@@ -79,7 +79,9 @@ def cost_per_success_by_tier(costs: pl.DataFrame) -> Figure:
     shown = costs.filter(pl.col("cost_per_success_usd_low") > 0)
     chart = marks.dots(shown, "model_tier", PRICE_OF_SUCCESS, "n", by_tier=True, order=TIERS)
     says = "US dollars spent per success in each model tier, with 95 % intervals."
-    subtitle = "everything spent ÷ successes · line: 95 % interval (bootstrap over problems)"
+    subtitle = (
+        "spent on executions with a known verdict ÷ successes · line: 95 % interval (bootstrap over problems)"
+    )
     return marks.finished(chart, "What one success costs, by model tier", subtitle, says)
 
 
@@ -300,6 +302,7 @@ def rows_read(sources: pl.DataFrame) -> Figure:
             value_name="n",
         )
         .with_columns(pl.col("outcome").str.strip_prefix("n_"))
+        .with_columns(_place=pl.col("outcome").replace_strict({name: i for i, name in enumerate(OUTCOMES)}))
     )
     colour = alt.Color(
         "outcome:N",
@@ -311,12 +314,15 @@ def rows_read(sources: pl.DataFrame) -> Figure:
         x=alt.X("n:Q", title="rows read", axis=alt.Axis(format="~s", tickCount=6)),
         y=marks.rows_of("source"),
         color=colour,
-        order=alt.Order("outcome:N"),
+        order=alt.Order("_place:Q"),
         tooltip=["source:N", "outcome:N", alt.Tooltip("n:Q", format=",d", title="rows")],
     ).properties(height=max(2, shown.height) * 30)
     says = "Rows read from each source: accepted, duplicates and rejected. Counts, no estimates."
     return marks.finished(
-        alt.layer(chart), "What became of every row that was read", f"counts, no estimates.{left_out}", says
+        alt.layer(chart),
+        "What became of every row that was read",
+        f"counts over all readings, no estimates.{left_out}",
+        says,
     )
 
 

@@ -12,6 +12,7 @@ from math import ceil, sqrt
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
 from learnlab.errors import ReportError
@@ -141,6 +142,32 @@ def counted(attempts: pl.DataFrame) -> pl.DataFrame:
         n_verdicts=known.cast(pl.Int64),
         n_successes=pl.col("success").fill_null(False).cast(pl.Int64),
     )
+
+
+def success_rates_by_problem(attempts: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """Return the success rate (0-1) of each group of attempts, with bounds that know which share a problem.
+
+    Where a group has several verdicts on one problem they are not independent: its bounds are bootstrapped over
+    problems. Where every verdict has its own problem, or all went one way, they are Wilson's.
+    Columns: those of `success_rates` and n_problems.
+
+    >>> rows = pl.DataFrame({"task_group": list("aabbcc"), "success": [True, True, False, False, True, True]})
+    >>> success_rates_by_problem(rows.with_columns(tier=pl.lit("small")), "tier").row(0)[4:]
+    (0.6666666666666666, 0.0, 1.0, 3)
+    """
+    over = means(attempts.with_columns(success=pl.col("success").cast(pl.Int64)), "success", *by)
+    joined = success_rates(counted(attempts), *by).join(over, on=by, how="left", maintain_order="left")
+    shared = (pl.col("n_problems") < pl.col("n_verdicts")) & (
+        pl.col("success_mean_low") < pl.col("success_mean_high")
+    )
+    bounds = [
+        pl.when(shared)
+        .then(f"success_mean_{end}")
+        .otherwise(f"success_rate_{end}")
+        .alias(f"success_rate_{end}")
+        for end in ("low", "high")
+    ]
+    return joined.with_columns(bounds).drop("n", cs.starts_with("success_mean"))
 
 
 def adjusted_success_rates(attempts: pl.DataFrame, by: str) -> pl.DataFrame:

@@ -142,11 +142,11 @@ def dots(
 ) -> Figure:
     """Return a row a name, the highest on top: a dot, its interval as a line, and n at the right.
 
-    `by_tier` gives the dots their tier's colour.
+    `by_tier` gives the dots their tier's colour; else they are dark grey, which is no tier's.
     """
     highest = frame.sort(measure.column, descending=True, nulls_last=True)[names].unique(maintain_order=True)
     frame, row = ranked(frame, names, order or highest.to_list()), rows_of(names)
-    colour = tier_colour() if by_tier else alt.value(COLOURS[0])
+    colour = tier_colour() if by_tier else alt.value(INK)
     base = alt.Chart(frame.drop_nulls(measure.column)).encode(y=row, tooltip=measure.tips(frame, names))
     counted = alt.Chart(frame.with_columns(_n=pl.col(n))).transform_calculate(
         shown="'n = ' + format(datum._n, ',d')"
@@ -198,17 +198,41 @@ def lines(frame: pl.DataFrame, measure: Measure, names: str, colour: alt.Color) 
     ).properties(height=280)
 
 
+def _crowded(frame: pl.DataFrame, across: str, up: str) -> list[bool]:
+    """Return which points stand so close to the right of another that its label would run over theirs."""
+    if not frame.height:
+        return []
+    x, y = frame[across].log10(), frame[up]
+    width, height = (max(float(axis.max() - axis.min()), 1e-9) for axis in (x, y))  # type: ignore[operator,arg-type]
+    places = sorted(zip((x / width).to_list(), (y / height).to_list(), range(frame.height), strict=True))
+    below: dict[int, bool] = {}
+    for i, (left, top, row) in enumerate(places):
+        near = [r for (a, b, r) in places[:i] if left - a < 0.25 and abs(top - b) < 0.05]
+        below[row] = bool(near) and not below[near[-1]]
+    return [below[row] for row in range(frame.height)]
+
+
 def crosses(frame: pl.DataFrame, across: Measure, up: Measure, names: str) -> Figure:
-    """Return a point a name with its intervals both ways and its name beside it, coloured by tier."""
+    """Return a point a name with its intervals both ways and its name beside it, coloured by tier.
+
+    Names stand above their points; of two that are near each other, one stands below. `across` is positive.
+    """
     tips = [*up.tips(frame, names, "model_tier"), *across.tips(frame)[:3]]
-    base = alt.Chart(frame).encode(color=tier_colour(frame), tooltip=tips)
+    base = alt.Chart(
+        frame.with_columns(_below=pl.Series(_crowded(frame, across.column, up.column), dtype=pl.Boolean))
+    )
+    base = base.encode(color=tier_colour(frame), tooltip=tips)
+    named = [
+        base.transform_filter(alt.datum._below == below)
+        .mark_text(align="left", dx=7, dy=dy, fontSize=11, limit=150)
+        .encode(x=across.x(), y=up.y(), text=f"{names}:N", color=alt.value(INK))
+        for below, dy in ((False, -9), (True, 11))
+    ]
     return alt.layer(
         base.mark_rule(opacity=0.6).encode(x=across.x("_low"), x2=f"{across.column}_high:Q", y=up.y()),
         base.mark_rule(opacity=0.6).encode(x=across.x(), y=up.y("_low"), y2=f"{up.column}_high:Q"),
         base.mark_point(filled=True, size=80, opacity=1).encode(x=across.x(), y=up.y()),
-        base.mark_text(align="left", dx=7, dy=-9, fontSize=11, limit=150).encode(
-            x=across.x(), y=up.y(), text=f"{names}:N", color=alt.value(INK)
-        ),
+        *named,
     ).properties(height=340)
 
 

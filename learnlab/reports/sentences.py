@@ -8,16 +8,17 @@ from typing import Any
 
 import polars as pl
 
-from learnlab.intervals import TOO_FEW
+from learnlab.intervals import TOO_FEW, Interval, difference
 
 Row = dict[str, Any]
 _UNITS = {
-    "rate": ("", " %"),
+    "rate": ("", "\N{NO-BREAK SPACE}%"),
     "usd": ("$", ""),
-    "seconds": ("", " s"),
-    "quality": ("", " points"),
+    "seconds": ("", "\N{NO-BREAK SPACE}s"),
+    "quality": ("", "\N{NO-BREAK SPACE}points"),
     "plain": ("", ""),
 }
+_MINUS = "−\N{WORD JOINER}"
 
 
 def _digits(value: float, unit: str) -> str:
@@ -32,67 +33,103 @@ def _digits(value: float, unit: str) -> str:
 def shown(value: float, unit: str) -> str:
     """Return a figure with its unit: rate (0-1, shown in percent), usd, seconds, quality (points) or plain.
 
-    >>> shown(0.6213, "rate"), shown(0.012345, "usd"), shown(-1234.5, "usd"), shown(1.5, "seconds")
-    ('62.1 %', '$0.0123', '−$1,234', '1.5 s')
+    No line breaks between a figure, its unit and its sign.
+
+    >>> print(shown(0.6213, "rate"), shown(0.012345, "usd"), shown(1234.5, "usd"), shown(1.5, "seconds"))
+    62.1 % $0.0123 $1,234 1.5 s
     """
     before, after = _UNITS[unit]
-    sign = "−" if value < 0 else ""
+    sign = _MINUS if value < 0 else ""
     return f"{sign}{before}{_digits(abs(value), unit)}{after}"
 
 
-def estimated(row: Row, value: str, unit: str, n: str) -> str:
-    """Return an estimate of a row with its 95 % interval and n.
-
-    >>> estimated({"rate": 0.5, "rate_low": 0.4, "rate_high": 0.6, "n": 1000}, "rate", "rate", "n")
-    '50.0 % (95 % interval 40.0 % to 60.0 %, n = 1,000)'
-    """
-    low, high = (row[f"{value}_{end}"] for end in ("low", "high"))
+def _interval(low: float | None, high: float | None, unit: str) -> str:
     ends = [shown(end, unit) if end is not None else "no bound" for end in (low, high)]
-    return f"{shown(row[value], unit)} (95 % interval {ends[0]} to {ends[1]}, n = {row[n]:,})"
+    return f"95\N{NO-BREAK SPACE}% interval {ends[0]} to {ends[1]}"
 
 
-def _apart(first: Row, second: Row, value: str) -> bool:
-    ends = [(row[f"{value}_low"], row[f"{value}_high"]) for row in (first, second)]
-    if any(end is None for pair in ends for end in pair):
-        return False
-    (low, high), (other_low, other_high) = ends
-    return bool(high < other_low or other_high < low)
+def estimated(row: Row, value: str, unit: str, n: str) -> str:
+    """Return an estimate of a row with its 95 % interval and n, and on how many problems where they are fewer.
+
+    >>> print(estimated({"rate": 0.5, "rate_low": 0.4, "rate_high": 0.6, "n": 1000}, "rate", "rate", "n"))
+    50.0 % (95 % interval 40.0 % to 60.0 %, n = 1,000)
+    """
+    bounds = _interval(row[f"{value}_low"], row[f"{value}_high"], unit)
+    problems = row.get("n_problems")
+    on = f" on {problems:,} problems" if problems and problems < row[n] else ""
+    figure = shown(row[value], unit)
+    return f"{figure} ({bounds}, n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{row[n]:,}{on})"
+
+
+def _gap(first: Row, second: Row, value: str, n: str) -> Interval | None:
+    """Return the interval of first − second (`difference`), or None where a bound is missing."""
+    ends = [[row[f"{value}{end}"] for end in ("", "_low", "_high")] for row in (first, second)]
+    if any(end is None for row in ends for end in row):
+        return None
+    return difference(Interval(*ends[0], first[n]), Interval(*ends[1], second[n]))
+
+
+def _apart(gap: Interval | None) -> bool:
+    return gap is not None and (gap.low > 0 or gap.high < 0)
+
+
+def _told(gap: Interval | None, unit: str) -> str:
+    """Return a difference with its interval, and whether it can be told from nothing."""
+    if gap is None:
+        return "One of the intervals has no bound: too close to call"
+    if unit == "rate":
+        gap, unit = Interval(*(100 * part for part in gap[:3]), gap.n), "quality"
+    verdict = "so it can be told" if _apart(gap) else "too close to call"
+    return f"The difference is {shown(gap.estimate, unit)} ({_interval(gap.low, gap.high, unit)}), {verdict}"
+
+
+def _alone(row: Row, names: str, value: str, unit: str, n: str, what: str) -> str:
+    if row[names] == "unknown":
+        kind, count = names.removesuffix("_type").replace("_", " "), row.get("n_executions", row[n])
+        return f"The source names no {kind} ({count:,} executions): there is no {what} to compare."
+    return f"Only {row[names]} is there, so nothing is compared: {what} {estimated(row, value, unit, n)}."
 
 
 def first_of(
     frame: pl.DataFrame, names: str, value: str, unit: str, n: str, what: str, *, least: bool = False
 ) -> str:
-    """Return which row has the highest (or least) estimate, which comes next, and whether they can be told apart.
+    """Return which row has the highest (or least) estimate, which comes next, and how far the two are apart.
 
     Rows with fewer than `TOO_FEW` behind them do not compete. `what` names the figure: "success rate".
 
     >>> frame = pl.DataFrame({"tier": ["a", "b"], "rate": [0.9, 0.5], "rate_low": [0.8, 0.4],
     ...     "rate_high": [0.95, 0.6], "n": [50, 60]})
     >>> print(first_of(frame, "tier", "rate", "rate", "n", "success rate"))
-    a has the highest success rate: 90.0 % (95 % interval 80.0 % to 95.0 %, n = 50). Next comes b: 50.0 % (95 %
-    interval 40.0 % to 60.0 %, n = 60). The intervals do not overlap.
+    a has the highest success rate: 90.0 % (95 % interval 80.0 % to 95.0 %, n = 50). Next comes b: 50.0 % (95 %
+    interval 40.0 % to 60.0 %, n = 60). The difference is 40.0 points (95 % interval 25.9 points to 51.2 points),
+    so it can be told.
     """
     enough = frame.filter(pl.col(n) >= TOO_FEW).drop_nulls(value)
     rows = enough.sort(value, names, descending=[not least, False]).to_dicts()
     if not rows:
         return f"Too few to tell about the {what}: nothing has {TOO_FEW} observations behind it."
-    word = "lowest" if least else "highest"
-    best = f"{rows[0][names]} has the {word} {what}: {estimated(rows[0], value, unit, n)}."
     if frame.height == 1:
-        return f"{best} There is nothing to compare it with."
+        return _alone(rows[0], names, value, unit, n, what)
     if len(rows) == 1:
-        return f"{best} Nothing else has the {TOO_FEW} observations that a comparison takes."
-    verdict = "do not overlap" if _apart(rows[0], rows[1], value) else "overlap: too close to call"
-    return (
-        f"{best} Next comes {rows[1][names]}: {estimated(rows[1], value, unit, n)}. The intervals {verdict}."
-    )
+        figure = estimated(rows[0], value, unit, n)
+        return (
+            f"Only {rows[0][names]} has the {TOO_FEW} observations that a comparison takes: {what} {figure}."
+        )
+    best, after = rows[:2]
+    gap = _gap(after, best, value, n) if least else _gap(best, after, value, n)
+    first, second = estimated(best, value, unit, n), estimated(after, value, unit, n)
+    word = "lowest" if least else "highest"
+    told = f"{best[names]} has the {word} {what}: {first}. Next comes {after[names]}: {second}."
+    return f"{told} {_told(gap, unit)}."
 
 
 def changes(halves: pl.DataFrame, names: str, value: str, unit: str, n: str, what: str) -> str:
     """Return what differs between the earlier and the later half of the window (`estimates.halves`).
 
-    Only changes whose two intervals do not overlap are told, each name on its own.
+    Only changes whose difference has an interval without 0 are told, each name on its own.
     """
+    if not halves.height:
+        return f"No time is recorded for any {what}: whether it changed over time cannot be told."
     enough = halves.filter(pl.col(n) >= TOO_FEW).drop_nulls(value)
     told, compared = [], 0
     for (name,), part in enough.group_by([names], maintain_order=True):
@@ -101,7 +138,7 @@ def changes(halves: pl.DataFrame, names: str, value: str, unit: str, n: str, wha
             continue
         compared += 1
         before, after = rows["earlier"], rows["later"]
-        if _apart(before, after, value):
+        if _apart(_gap(after, before, value, n)):
             went = "rose" if after[value] > before[value] else "fell"
             told.append(
                 f"{name} {went} from {estimated(before, value, unit, n)} to {estimated(after, value, unit, n)}"
@@ -109,7 +146,7 @@ def changes(halves: pl.DataFrame, names: str, value: str, unit: str, n: str, wha
     if not compared:
         return f"Too few to tell whether the {what} changed over time."
     if not told:
-        return f"No {what} changed between the two halves of the window by more than its intervals allow for."
+        return f"No {what} changed between the two halves of the window by more than chance allows for."
     return f"Between the two halves of the window the {what} changed: {'; '.join(told)}."
 
 
@@ -140,6 +177,71 @@ def flagged(n_flagged: int, n: int) -> str:
     )
 
 
+def without_constants(constants: pl.DataFrame) -> str:
+    """Return what a figure about cost leaves out: executions whose tokens are a repeated constant (`token_flags`).
+
+    >>> without_constants(pl.DataFrame({"model": ["a", "a", "b"]}))
+    '3 executions are left out of the costs because their tokens are a repeated constant: 2 of a, 1 of b.'
+    """
+    counts = constants.group_by("model").agg(n=pl.len()).sort("n", "model", descending=[True, False])
+    rest = counts["n"][5:].sum()
+    named = [f"{n:,} of {model}" for model, n in counts[:5].iter_rows()]
+    named += [f"{rest:,} of {counts.height - 5} other models"] if rest else []
+    verb = "execution is" if constants.height == 1 else "executions are"
+    return (
+        f"{constants.height:,} {verb} left out of the costs because their tokens are a repeated constant: "
+        f"{', '.join(named) or 'none'}."
+    )
+
+
+def reordered(measured: pl.DataFrame, everything: pl.DataFrame, names: str, value: str) -> str:
+    """Return whether what was left out would change the order of a figure, lowest first.
+
+    >>> frame = pl.DataFrame({"tier": ["a", "b"], "x": [1.0, 2.0]})
+    >>> reordered(frame, frame.reverse(), "tier", "x")
+    'With what was left out, the order would be the same: a, then b.'
+    """
+    ranks = [frame.drop_nulls(value).sort(value, names)[names].to_list() for frame in (measured, everything)]
+    here, there = (", then ".join(rank) or "none" for rank in ranks)
+    if here == there:
+        return f"With what was left out, the order would be the same: {here}."
+    return f"What was left out changes the order: with it, lowest first, {there}; without it, {here}."
+
+
+def partly(n: int, n_all: int, what: str) -> str:
+    """Return how many executions carry what a comparison takes.
+
+    >>> partly(80, 100, "a quality score")
+    '80 of 100 executions carry a quality score: only those are compared here.'
+    """
+    return f"{n:,} of {n_all:,} executions carry {what}: only those are compared here."
+
+
+def never_full(attempts: pl.DataFrame) -> str:
+    """Return which task types hardly ever count as a success although their work is good, or nothing.
+
+    Named are those with `TOO_FEW` verdicts, under 1 % of them successes, and a mean quality above 20 of 100.
+
+    >>> rows = {"task_type": "refactor", "success": False, "quality_score": 71.0}
+    >>> print(never_full(pl.DataFrame([rows] * 12)))
+    In refactor under 1 % of the verdicts are successes while the mean quality is 71.0 points: full marks are hardly
+    ever given there, so compare it by quality.
+    """
+    types = attempts.group_by("task_type").agg(
+        n=pl.col("success").count(), rate=pl.col("success").mean(), quality=pl.col("quality_score").mean()
+    )
+    rare = types.filter(pl.col("n") >= TOO_FEW, pl.col("rate") < 0.01, pl.col("quality") > 20)
+    rows = rare.sort("task_type").to_dicts()
+    if not rows:
+        return ""
+    figures = [shown(row["quality"], "quality") for row in rows]
+    return (
+        f"In {' and '.join(row['task_type'] for row in rows)} under 1\N{NO-BREAK SPACE}% of the verdicts are successes "
+        f"while the mean quality is {' and '.join(figures)}: full marks are hardly ever given there, so compare "
+        f"{'it' if len(rows) == 1 else 'them'} by quality."
+    )
+
+
 def orders(rates: pl.DataFrame) -> str:
     """Return whether the order of the tiers is another on a common mix (`estimates.adjusted_success_rates`)."""
     compared = rates.drop_nulls("success_rate_adjusted").filter(pl.col("n_verdicts") >= TOO_FEW)
@@ -154,9 +256,9 @@ def orders(rates: pl.DataFrame) -> str:
     close = [
         f"{row['model_tier']} and {after['model_tier']}"
         for row, after in pairwise(ranked)
-        if not _apart(row, after, "success_rate_adjusted")
+        if not _apart(_gap(row, after, "success_rate_adjusted", "n_compared"))
     ]
-    doubt = f" The intervals of {', and of '.join(close)} overlap there." if close else ""
+    doubt = f" The difference between {', and between '.join(close)} is too close to call." if close else ""
     order = f"On the same mix of repos and task types ({basis}) the order"
     if raw == adjusted:
         return f"{order} stays as routed: {', then '.join(adjusted)}.{doubt}"
@@ -188,13 +290,15 @@ def read(sources: pl.DataFrame) -> str:
     """Return what became of the rows of all sources (`queries/sources`).
 
     >>> read(pl.DataFrame({"source": ["a.csv"], "n_rows_read": [3], "n_accepted": [1], "n_duplicates": [1],
-    ...     "n_rejected": [1]}))
-    '3 rows were read from 1 source: 1 accepted, 1 duplicates, 1 rejected.'
+    ...     "n_rejected": [1], "n_ingests": [2]}))
+    '3 rows were read from 1 source in 2 readings: 1 accepted, 1 duplicates, 1 rejected.'
     """
     total = sources.select(pl.col("n_rows_read", "n_accepted", "n_duplicates", "n_rejected").sum()).row(0)
     n = sources["source"].n_unique()
+    readings = sources["n_ingests"].sum()
+    again = f" in {readings:,} readings" if readings > n else ""
     return (
-        f"{total[0]:,} rows were read from {n:,} source{'' if n == 1 else 's'}: "
+        f"{total[0]:,} rows were read from {n:,} source{'' if n == 1 else 's'}{again}: "
         f"{total[1]:,} accepted, {total[2]:,} duplicates, {total[3]:,} rejected."
     )
 

@@ -63,10 +63,12 @@ def estimated(row: Row, value: str, unit: str, n: str) -> str:
 
 def _gap(first: Row, second: Row, value: str, n: str) -> Interval | None:
     """Return the interval of first − second (`difference`), or None where a bound is missing."""
-    ends = [[row[f"{value}{end}"] for end in ("", "_low", "_high")] for row in (first, second)]
-    if any(end is None for row in ends for end in row):
-        return None
-    return difference(Interval(*ends[0], first[n]), Interval(*ends[1], second[n]))
+    known = [
+        Interval(row[value], row[f"{value}_low"], row[f"{value}_high"], row[n])
+        for row in (first, second)
+        if row[f"{value}_low"] is not None and row[f"{value}_high"] is not None
+    ]
+    return difference(*known) if len(known) == 2 else None
 
 
 def _apart(gap: Interval | None) -> bool:
@@ -78,7 +80,7 @@ def _told(gap: Interval | None, unit: str) -> str:
     if gap is None:
         return "One of the intervals has no bound: too close to call"
     if unit == "rate":
-        gap, unit = Interval(*(100 * part for part in gap[:3]), gap.n), "quality"
+        gap, unit = Interval(100 * gap.estimate, 100 * gap.low, 100 * gap.high, gap.n), "quality"
     verdict = "so it can be told" if _apart(gap) else "too close to call"
     return f"The difference is {shown(gap.estimate, unit)} ({_interval(gap.low, gap.high, unit)}), {verdict}"
 
@@ -220,7 +222,7 @@ def partly(n: int, n_all: int, what: str) -> str:
 def never_full(attempts: pl.DataFrame) -> str:
     """Return which task types hardly ever count as a success although their work is good, or nothing.
 
-    Named are those with `TOO_FEW` verdicts, under 1 % of them successes, and a mean quality above 20 of 100.
+    Named are those with `TOO_FEW` verdicts, under 1 % of them successes, and a mean quality above 10 of 100.
 
     >>> rows = {"task_type": "refactor", "success": False, "quality_score": 71.0}
     >>> print(never_full(pl.DataFrame([rows] * 12)))
@@ -230,7 +232,7 @@ def never_full(attempts: pl.DataFrame) -> str:
     types = attempts.group_by("task_type").agg(
         n=pl.col("success").count(), rate=pl.col("success").mean(), quality=pl.col("quality_score").mean()
     )
-    rare = types.filter(pl.col("n") >= TOO_FEW, pl.col("rate") < 0.01, pl.col("quality") > 20)
+    rare = types.filter(pl.col("n") >= TOO_FEW, pl.col("rate") < 0.01, pl.col("quality") > 10)
     rows = rare.sort("task_type").to_dicts()
     if not rows:
         return ""

@@ -123,7 +123,7 @@ def test_runs_with_other_parameters(
     notebook = run(path, fleet, tmp_path, **OTHERWISE)
     assert outputs(notebook, STOP) == []
     sentences = outputs(notebook, SAY)[-1]["sentences"]
-    assert 3 <= len(sentences) <= 5
+    assert 3 <= len(sentences) <= 6
     assert all(sentence.endswith(".") for sentence in sentences)
     figures = list(outputs(notebook, "application/vnd.vegalite.v5+json"))
     assert figures

@@ -611,3 +611,36 @@ def test_deep_nesting_spoils_its_row_alone(tmp_path: Path, depth: int) -> None:
     batch = read(tmp_path, text, "runs.jsonl")
     assert "b" in batch.executions["task_description"].to_list()
     assert all("nested too deeply" in reason for _, reason in refused(batch))
+
+
+def _broken_texts() -> pa.Array:
+    return pa.Array.from_buffers(pa.string(), 2, pa.array([b"a\xff", b"ok"]).buffers())
+
+
+@pytest.mark.parametrize(("column", "texts", "n_faults"), [
+    (pa.array([[b"\xff", b"a"], None], pa.list_(pa.binary())), ['["ff","61"]', None], 0),
+    (pa.array([{"a": b"\xff"}, {"a": None}]), ['{"a":"ff"}', '{"a":null}'], 0),
+    (pa.array([1, None], pa.decimal256(60, 2)), ["1.00", None], 0),
+    (pa.array([2**62, 0], pa.timestamp("ms")), ["1970-01-01T00:00:00"], 1),
+    (pa.array([2**30, 0], pa.date32()), ["1970-01-01"], 1),
+    (pa.array([0], pa.timestamp("ms", "+05:30")), ["1970-01-01T00:00:00+00:00"], 0),
+    (pa.array([0], pa.timestamp("ms", "Nowhere/City")), ["1970-01-01T00:00:00+00:00"], 0),
+    (pa.array([[1]], pa.list_(pa.timestamp("ns"))), ['["1970-01-01 00:00:00.000000001"]'], 0),
+    (pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), _broken_texts()), ["ok"], 1),
+    (pa.ListArray.from_arrays([0, 1, 2], _broken_texts()), ['["ok"]'], 1),
+])  # fmt: skip
+def test_parquet_values_that_polars_cannot_read(
+    column: pa.Array, texts: list[str | None], n_faults: int
+) -> None:
+    packed = io.BytesIO()
+    parquet.write_table(pa.table({"x": column}), packed)
+    piece = next(read_parquet(packed))
+    assert piece.frame["x"].to_list() == texts
+    assert len(piece.faults) == n_faults
+
+
+@pytest.mark.parametrize("given", ['{"a":"\\ud800"}', '{"a":1e400}', '{"a":%s}' % ("7" * 5000), "\\ud800"])
+def test_odd_metadata_are_kept_as_text(tmp_path: Path, given: str) -> None:
+    line = json.dumps({"prompt": "a", "model": "m", "metadata": given, "x": "1"})
+    batch = read(tmp_path, line + "\n", "runs.jsonl")
+    assert json.loads(batch.executions["metadata"][0]) == {"metadata": given, "x": "1"}

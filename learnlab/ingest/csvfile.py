@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -133,7 +134,7 @@ def _dialect(header: str, name: str) -> _Dialect:
     if isinstance(fields, str):
         raise SourceError(f"{name}, line 1: the header {fields}")
     names = [field.strip() or f"column_{at}" for at, field in enumerate(fields, 1)]
-    if twice := {field for field in names if names.count(field) > 1}:
+    if twice := {field for field, times in Counter(names).items() if times > 1}:
         raise SourceError(
             f"{name}, line 1: several columns are called {sorted(twice)[0][:100]!r}; rename them"
         )

@@ -10,7 +10,13 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from learnlab.errors import SourceError
+from learnlab.ingest.parquetcells import beyond_years, careful_texts, needs_care, parts, with_known_zones
 from learnlab.ingest.raw import ROWS_A_BATCH, Fault, RawRows
+
+UNREADABLE = (
+    pa.ArrowException, OSError, OverflowError, UnicodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException,
+)  # fmt: skip
+"""What the libraries raise on a file that they cannot get through; a panic is not even an `Exception`."""
 
 
 def _as_text(column: pl.Series) -> pl.Series:
@@ -30,46 +36,56 @@ def _as_text(column: pl.Series) -> pl.Series:
     return texts.set(texts == "", None)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _column(column: pa.Array, name: str, *, is_sound: bool) -> tuple[pl.Series, dict[int, str]]:
+    """Return a column as texts, and the rows that it spoils with the reason."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    column = column.cast(with_known_zones(column.type))
+    if needs_care(column) or (not is_sound and _holds_text(column.type)):
+        texts, faults = careful_texts(column)
+        return texts.alias(name), faults
+    beyond = beyond_years(column)
+    if beyond:
+        column = column.take(
+            pa.array([None if row in beyond else row for row in range(len(column))], pa.int64())
+        )
+    try:
+        found = pl.from_arrow(column)
+        assert isinstance(found, pl.Series)
+        texts = _as_text(found.alias(name))
+    except UNREADABLE:
+        texts, faults = careful_texts(column)
+        return texts.alias(name), faults
+    return texts, dict.fromkeys(beyond, "holds a date or time outside the years 1 to 9999")
 
 
-def _decoded(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, set[int]]:
-    """Return a batch with its broken texts made null, and the rows where they stood."""
-    broken: set[int] = set()
-    columns = []
-    for column in batch.columns:
-        if _is_text(column.type):
-            texts: list[str | None] = []
-            for row, value in enumerate(column.cast(pa.large_binary()).to_pylist()):
-                try:
-                    texts.append(None if value is None else value.decode("utf-8"))
-                except UnicodeDecodeError:
-                    texts.append(None)
-                    broken.add(row)
-            column = pa.array(texts, pa.large_string())
-        columns.append(column)
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names), broken
+def _holds_text(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(test(part) for part in parts(kind) for test in tests)
 
 
 def _raw(batch: pa.RecordBatch, first: int) -> RawRows:
-    broken: set[int] = set()
+    faulty: dict[int, str] = {}
+    columns = []
     try:
         batch.validate(full=True)
+        is_sound = True
     except pa.ArrowInvalid:
-        batch, broken = _decoded(batch)
-    frame = pl.DataFrame([_as_text(column) for column in pl.DataFrame(batch).get_columns()])
+        is_sound = False
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        series, spoilt = _column(column, name, is_sound=is_sound)
+        columns.append(series)
+        faulty = spoilt | faulty
+        if series.str.contains("\0", literal=True).any():
+            nul = series.str.contains("\0", literal=True).arg_true()
+            faulty = dict.fromkeys(nul, "holds a NUL byte") | faulty
+    frame = pl.DataFrame(columns)
     positions = pl.Series("source_position", range(first, first + len(frame)), dtype=pl.Int64)
-    has_nul = [name for name in frame.columns if frame[name].str.contains("\0", literal=True).any()]
-    nul = set().union(*(frame[name].str.contains("\0", literal=True).arg_true() for name in has_nul))
-    if not broken and not nul:
+    if not faulty:
         return RawRows(frame, positions)
-    faults: list[Fault] = [
-        (first + row, "is not UTF-8" if row in broken else "holds a NUL byte", repr(frame.row(row)))
-        for row in sorted(broken | nul)
-    ]
-    is_sound = ~pl.Series(range(len(frame))).is_in(sorted(broken | nul))
-    return RawRows(frame.filter(is_sound), positions.filter(is_sound), faults)
+    faults: list[Fault] = [(first + row, faulty[row], repr(frame.row(row))) for row in sorted(faulty)]
+    is_good = ~pl.Series(range(len(frame))).is_in(sorted(faulty))
+    return RawRows(frame.filter(is_good), positions.filter(is_good), faults)
 
 
 def read_parquet(stream: BinaryIO, name: str = "the file") -> Iterator[RawRows]:
@@ -90,6 +106,6 @@ def read_parquet(stream: BinaryIO, name: str = "the file") -> Iterator[RawRows]:
         for batch in file.iter_batches(ROWS_A_BATCH):
             yield _raw(batch, first)
             first += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise SourceError(f"{name} cannot be read as Parquet from row {first} on: {reason}") from None

@@ -16,7 +16,7 @@ from learnlab.ingest.fields import TELLING, looks_like_events
 from learnlab.ingest.hashes import hashes_of, json_objects
 from learnlab.ingest.jsonfile import is_json_lines, read_json_array, read_json_lines
 from learnlab.ingest.mapping import BY_NAME, Mapping, TableMapping, check_columns, mapping_for
-from learnlab.ingest.parquetfile import read_parquet
+from learnlab.ingest.parquetfile import UNREADABLE, read_parquet
 from learnlab.ingest.plan import Plan
 from learnlab.ingest.raw import ROWS_A_BATCH, Fault, RawRows, exact, regrouped, rejected_frame
 from learnlab.ingest.sources import Format, Stream, opened, printable
@@ -49,6 +49,14 @@ def raw_rows(stream: Stream, form: Format, name: str) -> Iterator[RawRows]:
     >>> piece.frame.rows(), piece.positions.to_list()
     ([('1', '2')], [2])
     """
+    try:
+        yield from _pieces(stream, form, name)
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise SourceError(f"{name} cannot be read: {reason}") from None
+
+
+def _pieces(stream: Stream, form: Format, name: str) -> Iterator[RawRows]:
     if form is Format.PARQUET:
         yield from read_parquet(stream, name)
         return
@@ -163,11 +171,11 @@ class _Reader:
 
     def __init__(self, table: TableMapping, joined: pl.DataFrame | None, source: str, notes: Notes) -> None:
         self.table, self.joined, self.source, self.notes = table, joined, source, notes
-        self.columns: list[str] = []
+        self.columns: dict[str, None] = {}
 
     def batches(self, piece: RawRows) -> Iterator[Batch]:
         """Yield a piece as batches of bounded size, the rows that could not be read in the first of them."""
-        self.columns += [name for name in piece.frame.columns if name not in self.columns]
+        self.columns |= dict.fromkeys(piece.frame.columns)
         n_rows = len(piece.positions)
         for start in range(0, n_rows, ROWS_A_BATCH):
             part = RawRows(
@@ -180,7 +188,8 @@ class _Reader:
             yield self._batch(piece)
 
     def _batch(self, piece: RawRows) -> Batch:
-        absent = [name for name in self.columns if name not in piece.frame.columns]
+        present = set(piece.frame.columns)
+        absent = [name for name in self.columns if name not in present]
         frame = piece.frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
         content = json_objects(frame, frame.columns)
         joined = [] if self.joined is None else self.joined.columns[1:]

@@ -170,6 +170,9 @@ def _metadata(plan: Plan, frame: pl.DataFrame, texts: pl.DataFrame, extra: pl.Da
 _DECODER = json.JSONDecoder(parse_constant=str)
 """Made once: `json.loads` with an option makes one a call."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+"""Refuses numbers beyond all bounds, which are no JSON: an object that holds one is kept as the text that it was."""
+
 _TO_REWRITE = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\\u[dD0]")
 """What Python reads in JSON and a store may not: numbers beyond all bounds, halves of a character, NUL."""
 
@@ -183,8 +186,15 @@ def _merged(given: str | None, more: str) -> str:
         found = given
     if more == "{}" and isinstance(found, dict) and not _TO_REWRITE.search(given):
         return given
-    own = found if isinstance(found, dict) else {"metadata": given}
-    return json.dumps(own | json.loads(more), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    added = json.loads(more)
+    if isinstance(found, dict):
+        try:
+            both = _ENCODER.encode(found | added)
+            both.encode("utf-8")
+            return both
+        except (ValueError, RecursionError):
+            pass
+    return _ENCODER.encode({"metadata": given} | added)
 
 
 def _n_naive_times(texts: pl.DataFrame) -> int:

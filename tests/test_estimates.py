@@ -221,3 +221,15 @@ def test_known_shares_by_hand() -> None:
         ("a", 4, "verdicts", 3, 0.75),
         ("a", 4, "costs", 0, 0.0),
     ]
+
+
+def test_attempts_at_one_problem_widen_the_interval_of_a_rate() -> None:
+    problems = pl.DataFrame(
+        {"task_group": [str(i) for i in range(100)], "success": [i % 2 == 0 for i in range(100)]}
+    )
+    named = problems.with_columns(tier=pl.lit("a"))
+    once = estimates.success_rates_by_problem(named, "tier").to_dicts()[0]
+    thrice = estimates.success_rates_by_problem(pl.concat([named] * 3), "tier").to_dicts()[0]
+    assert (thrice["n_verdicts"], thrice["n_problems"]) == (300, 100)
+    width = [row["success_rate_high"] - row["success_rate_low"] for row in (once, thrice)]
+    assert width[1] == pytest.approx(width[0], rel=0.1)

@@ -194,3 +194,6 @@ def test_models_of_a_source_without_time(
         assert (against, n) == ("claude-opus-4-6", 2919)
         assert gap == pytest.approx(100 * (wide[model] - wide[against]).mean())
     assert any("recorded no time" in sentence or "records no time" in sentence for sentence in said)
+    assert any(sentence.startswith("3,697 executions are left out of the costs") for sentence in said)
+    assert any("In code_understanding and refactor under" in sentence for sentence in said)
+    assert tables["cost_per_success"]["n"].sum() == 23_352 - 3_697 - 42

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from learnlab.errors import LearnlabError, MappingError
+from learnlab.errors import LearnlabError, MappingError, SourceError
 from learnlab.ingest.mapping import load_mapping, mapping_for, packaged_mappings
+from learnlab.ingest.sources import find_files
 from learnlab.ingest.tabular import Notes, read_batches
 
 
@@ -205,3 +207,43 @@ def test_names_with_signs_are_taken_as_they_are(tmp_path: Path) -> None:
 
 def test_every_error_is_one_of_ours() -> None:
     assert issubclass(MappingError, LearnlabError)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('key = ["b"]\njoin = {file = "b.csv", on = "a", columns = ["b"]}', "comes from the joined file"),
+        ('join = {file = "**foo", on = "a", columns = ["b"]}', "no name or glob"),
+        (f'join = {{file = "{"n" * 300}", on = "a", columns = ["b"]}}', "no name or glob"),
+        ("a = " + "[" * 3000 + "]" * 3000, "nested too deeply"),
+        ('constants = {repo = "a\\u0000"}', "NUL"),
+        ('tiers = {"a\\u0000" = "large"}', "NUL"),
+    ],
+)
+def test_mappings_that_cannot_work_are_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "m.toml"
+    path.write_text(text)
+    with pytest.raises(MappingError, match=said) as caught:
+        load_mapping(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["~nouser-x/m.toml", "n" * 5000 + ".toml", "a\0b.toml"])
+def test_paths_that_cannot_be_are_refused_in_one_line(path: str) -> None:
+    with pytest.raises(MappingError):
+        load_mapping(path)
+    with pytest.raises(SourceError):
+        find_files(path)
+
+
+def test_lines_that_end_in_carriage_returns_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_bytes(b"prompt,model\ra,m\rb,m\r")
+    with pytest.raises(SourceError, match="carriage returns alone"):
+        list(read_batches(path))
+
+
+def test_a_column_called_like_a_constant_field_is_kept_apart(tmp_path: Path) -> None:
+    mapping = 'columns = {model_tier = "success"}\nconstants = {success = "maybe"}'
+    rows = read(tmp_path, "prompt,model,success\na,m,odd\n", mapping)
+    assert json.loads(rows["metadata"][0]) == {"model_tier": "odd", "success": "maybe"}

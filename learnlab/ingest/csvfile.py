@@ -118,6 +118,10 @@ def _header(stream: BinaryIO, name: str) -> tuple[str, bytes, int]:
         line, lines_before = line + b"\n" + more, lines_before + 1
     if not newline and len(line) >= HEADER - 3:
         raise SourceError(f"{name}, line {lines_before}: no end of the header within the first megabyte")
+    if not newline and b"\r" in line.rstrip(b"\r\n") and _QUOTE not in line:
+        raise SourceError(
+            f"{name}: the lines end in carriage returns alone; convert them, for example: tr '\\r' '\\n'"
+        )
     try:
         return line.decode("utf-8"), start, lines_before
     except UnicodeDecodeError as error:

@@ -11,7 +11,15 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import polars as pl
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from learnlab.errors import MappingError
 from learnlab.ingest.conditions import Condition, parse_condition
@@ -65,6 +73,8 @@ class Join(_Strict):
     @classmethod
     def _beside(cls, file: str) -> str:
         path = PurePosixPath(file)
+        if any("**" in part and part != "**" for part in path.parts) or len(file) > 255 or "\0" in file:
+            raise ValueError(f"{file[:60]!r} is no name or glob of a file")
         if path.is_absolute() or ".." in path.parts or not path.name:
             raise ValueError(f"{file!r} is not beside the source: give a name or glob relative to its folder")
         return file
@@ -109,6 +119,16 @@ class TableMapping(_Strict):
             if field not in ALIASES or field == "metadata":
                 raise ValueError(f"an execution has no field {field!r}{near(field, ALIASES)}")
         return given
+
+    @model_validator(mode="after")
+    def _sound(self) -> TableMapping:
+        if any("\0" in text for text in (*map(str, self.constants.values()), *self.tiers)):
+            raise ValueError("a constant or a tier holds a NUL byte")
+        if self.join and (own := [name for name in self.key if name in self.join.columns]):
+            raise ValueError(
+                f"key: {own[0]!r} comes from the joined file; a key names columns of the source itself"
+            )
+        return self
 
     def fits(self, columns: Iterable[str]) -> bool:
         """Return whether a file with these columns is of the kind that the mapping is for."""
@@ -195,7 +215,12 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
                 "or give the path of a .toml file"
             )
         return _loaded(path, text)
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise MappingError(
+            f"mapping {printable(Path(text))} cannot be found: there is no such user"
+        ) from None
     return _loaded(path, printable(path))
 
 
@@ -204,7 +229,9 @@ def _loaded(path: Path, name: str) -> Mapping:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MappingError(f"mapping {name} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise MappingError(f"mapping {name} is nested too deeply") from None
+    except ValueError as error:
         raise MappingError(f"mapping {name} is no TOML: {error}") from None
     tables = given.get("table", [given])
     if "table" in given and (len(given) > 1 or not isinstance(tables, list) or not tables):

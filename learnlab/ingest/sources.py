@@ -57,13 +57,23 @@ def find_files(source: str | Path) -> list[Path]:
     """
     if not str(source).strip():
         raise SourceError("the source is an empty text; give a file, a folder or a glob")
-    path = Path(source).expanduser()
+    try:
+        return _found(Path(source).expanduser())
+    except RuntimeError:
+        raise SourceError(f"{printable(Path(source))}: there is no such user") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"{printable(Path(source))[:300]} cannot be read: {reason}") from None
+
+
+def _found(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
         found = [
             p for p in path.rglob("*") if not any(part.startswith(".") for part in p.relative_to(path).parts)
         ]
+        os.scandir(path).close()
     elif path.exists():
         raise SourceError(f"{printable(path)} is neither a file nor a folder")
     elif glob.has_magic(str(path)):
@@ -112,10 +122,11 @@ def opened(path: Path) -> Iterator[tuple[Stream, Format]]:
     name = printable(path)
     try:
         plain = cast("Stream", path.open("rb", buffering=_BUFFER))
-    except OSError as error:
-        raise SourceError(f"{name} cannot be opened: {error.strerror}") from None
-    with plain:
         magic = plain.peek(4)[:4]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"{name[:300]} cannot be opened: {reason}") from None
+    with plain:
         if not magic:
             raise SourceError(f"{name} is empty")
         if not magic.startswith(_GZIP):

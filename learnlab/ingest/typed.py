@@ -152,7 +152,8 @@ def _metadata(plan: Plan, frame: pl.DataFrame, texts: pl.DataFrame, extra: pl.Da
     rest = frame.select(exact(*plan.leftovers)) if plan.leftovers else frame.select([])
     if extra is not None:
         used = {field: plan.rules[field][0].column for field in extra.columns if field in plan.rules}
-        renamed = extra.rename({field: name for field, name in used.items() if name not in rest.columns})
+        taken = {*rest.columns, *(set(extra.columns) - set(used))}
+        renamed = extra.rename({field: name for field, name in used.items() if name not in taken})
         named = [
             series for series in renamed.get_columns() if series.name not in rest.columns and series.count()
         ]

@@ -136,7 +136,12 @@ def success_by_pool(rates: pl.DataFrame) -> Figure:
     shown, left_out = marks.most(rates, "pool_type", "n_verdicts", 40)
     chart = marks.dots(shown, "pool_type", SUCCESS, "n_verdicts")
     says = "Success rate of each pool with its 95 % interval."
-    return marks.finished(chart, "Success rate by pool", f"line: 95 % interval (Wilson).{left_out}", says)
+    return marks.finished(
+        chart,
+        "Success rate by pool",
+        f"line: 95 % interval (bootstrap over problems, or Wilson).{left_out}",
+        says,
+    )
 
 
 def durations_by_pool(medians: pl.DataFrame, tails: pl.DataFrame) -> Figure:

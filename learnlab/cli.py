@@ -88,7 +88,7 @@ def report(
     else:
         store = Store(db)
         ensure_sample(store)
-    store.refresh()
+    store.ensure().refresh()
     run = run_reports(notebooks, given, db=store.path, out=out, keep=keep, timeout=timeout)
     click.echo(run.summary())
     click.echo(run.index)

@@ -84,6 +84,15 @@ def test_a_mistyped_source_leaves_no_store(home):
     assert list(home.rglob("nowhere*")) == []
 
 
+def test_a_report_of_a_header_alone_says_that_there_is_nothing(tmp_path):
+    (tmp_path / "alone.csv").write_text("task_type,repo,success\n")
+    said = call(
+        "report", "10_ingestion", "--source", tmp_path / "alone.csv", "--out", tmp_path / "out"
+    ).output
+    assert "there is only a header" in said
+    assert "nothing to show" in said
+
+
 def test_wrong_settings_and_paths_are_one_line(monkeypatch):
     for db in ("~nobody-here/x.db", "x" * 5000 + ".db", "/"):
         assert len(call("status", "--db", db, ok=False).output.splitlines()) == 1

@@ -174,7 +174,8 @@ def test_ingestion_of_a_source_without_time(
     assert any(sentence.startswith("23,310 of 23,352 executions have a known cost") for sentence in said)
     # Worked out from the file: 42 missing, and 3,697 in constants of 10 or more.
     assert any(
-        sentence.startswith("3,739 of 23,352 executions (16.0 %) carry token counts") for sentence in said
+        sentence.startswith("3,739 of 23,352 executions (16.0\u00a0%) carry token counts")
+        for sentence in said
     )
     assert tables["flagged_tokens"]["n_flagged"].sum() == 3739
 

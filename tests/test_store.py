@@ -248,6 +248,7 @@ def test_ten_threads_read_and_write_one_file(store, make_frame):
 
 
 @pytest.mark.soak
+@pytest.mark.alone
 def test_many_processes_on_one_store(store, soak):
     seconds = 300 if soak else 30
     began = time.monotonic()

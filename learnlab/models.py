@@ -70,6 +70,24 @@ class TimeSource(StrEnum):
     INGESTION = "ingestion"
 
 
+class DurationSource(StrEnum):
+    """What a duration measures: `work` as the log states it, `gaps` the time between events without long
+    pauses, `wall` first to last event with every pause in it."""
+
+    WORK = "work"
+    GAPS = "gaps"
+    WALL = "wall"
+    UNKNOWN = "unknown"
+
+
+class StepKind(StrEnum):
+    """What a step inside an execution is: one answer of a model, one call of a tool, one compaction of context."""
+
+    MESSAGE = "message"
+    TOOL_CALL = "tool_call"
+    COMPACTION = "compaction"
+
+
 class MessageType(StrEnum):
     """What a message on the bus is about; upper-case spellings are accepted and normalised.
 
@@ -238,6 +256,7 @@ class ExecutionRecord(Record):
     success: bool | None = None
     success_source: SuccessSource = SuccessSource.UNKNOWN
     duration_seconds: Amount | None = None
+    duration_source: DurationSource = DurationSource.UNKNOWN
     quality_score: Score | None = None
     cost_estimate: Amount | None = None
     actual_cost: Amount | None = None

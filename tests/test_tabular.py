@@ -569,7 +569,6 @@ def test_large_pieces_come_in_bounded_batches(tmp_path: Path) -> None:
     )
     batches = list(read_batches(path))
     assert [len(batch.executions) for batch in batches] == [122_880, 122_880, 4240]
-    assert [batch.position for batch in batches] == [122_881, 245_761, 250_001]
     assert pl.concat(batch.executions["task_description"] for batch in batches).n_unique() == 250_000
 
 

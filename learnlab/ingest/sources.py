@@ -111,13 +111,13 @@ class _Unpacked(io.RawIOBase):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Stream, Format]]:
-    """Open a file for reading, unpacked where it is gzipped, and say what it holds.
+def unpacked(path: Path) -> Iterator[Stream]:
+    """Open a file for reading, unpacked where it is gzipped.
 
     A gzip file that breaks off reads as far as it goes, with one NUL byte at the end.
 
     Raises:
-        SourceError: when it cannot be opened, is empty, or is of no kind that a reader knows.
+        SourceError: when it cannot be opened, is empty, or is no sound gzip file.
     """
     name = printable(path)
     try:
@@ -130,22 +130,33 @@ def opened(path: Path) -> Iterator[tuple[Stream, Format]]:
         if not magic:
             raise SourceError(f"{name} is empty")
         if not magic.startswith(_GZIP):
-            yield plain, _format(path, magic)
+            yield plain
             return
         with gzip.open(plain, "rb") as packed:
-            unpacked = io.BufferedReader(_Unpacked(packed), _BUFFER)
-            inner = path.with_suffix("") if path.suffix.lower() in (".gz", ".gzip") else path
-            start = unpacked.peek(4)[:4]
+            stream = io.BufferedReader(_Unpacked(packed), _BUFFER)
+            start = stream.peek(4)[:4]
             if start in (b"", b"\0"):
                 raise SourceError(f"{name} is empty" if not start else f"{name} is no sound gzip file")
-            form = _format(inner, start)
-            if form is not Format.PARQUET:
-                yield unpacked, form
-                return
-            with tempfile.TemporaryFile() as seekable:
-                shutil.copyfileobj(unpacked, seekable, _BUFFER)
-                seekable.seek(0)
-                yield cast("Stream", seekable), form
+            yield stream
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Stream, Format]]:
+    """Open a table for reading, unpacked where it is gzipped, and say what it holds.
+
+    Raises:
+        SourceError: when it cannot be opened, is empty, or is of no kind that the reader of tables knows.
+    """
+    with unpacked(path) as stream:
+        inner = path.with_suffix("") if path.suffix.lower() in (".gz", ".gzip") else path
+        form = _format(inner, stream.peek(4)[:4])
+        if form is not Format.PARQUET or stream.seekable():
+            yield stream, form
+            return
+        with tempfile.TemporaryFile() as seekable:
+            shutil.copyfileobj(stream, seekable, _BUFFER)
+            seekable.seek(0)
+            yield cast("Stream", seekable), form
 
 
 def _format(path: Path, start: bytes) -> Format:

@@ -214,8 +214,7 @@ class _Reader:
         self.notes.n_naive_times += rows.n_naive_times
         self.notes.n_no_verdicts += rows.n_no_verdicts
         self.notes.n_untimed += int((good["time_source"] == "ingestion").sum())
-        last = max([*piece.positions.tail(1), *(position for position, _, _ in piece.faults[-1:])])
-        return Batch(good.drop("row"), rejected_frame(faults), piece.n_rows_read, last)
+        return Batch(good.drop("row"), rejected_frame(faults), piece.n_rows_read)
 
     def _with_joined(self, frame: pl.DataFrame) -> pl.DataFrame:
         if self.joined is None or self.table.join is None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from learnlab.ingest.batch import Position
+from learnlab.ingest.lines import loaded
+from learnlab.ingest.sources import unpacked
 from learnlab.ingest.tasks import Piece
 
 
@@ -42,3 +44,40 @@ class LogFormat:
     grows: bool = False
     version: int = 1
     unit: Callable[[Path], Path] = lambda path: path
+
+
+HEAD = 256 << 10
+"""The bytes of a file that detection looks at."""
+
+
+def head_of(path: Path) -> Head:
+    """Return the beginning of a file, with the JSON objects on its first lines.
+
+    Raises:
+        SourceError: when it cannot be opened or is empty.
+    """
+    with unpacked(path) as stream:
+        start = stream.read(HEAD)
+    return Head(path, start, tuple(_objects(start)))
+
+
+def _objects(start: bytes) -> Iterator[dict[str, object]]:
+    bare = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not bare.startswith(b"{"):
+        return
+    found = False
+    for line in bare.split(b"\n")[:20]:
+        try:
+            value = loaded(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            found = True
+            yield value
+    if not found and len(start) < HEAD:
+        try:
+            value = loaded(bare)
+        except ValueError:
+            return
+        if isinstance(value, dict):
+            yield value

@@ -52,13 +52,18 @@ def number(value: Any) -> float | None:
     >>> number(1), number("0.5"), number(-1), number(True), number("x")
     (1.0, 0.5, None, None, None)
     """
+    found = _float(value)
+    return found if found is not None and 0 <= found <= 1e15 else None
+
+
+def _float(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         found = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) and 0 <= found <= 1e15 else None
+    return found if math.isfinite(found) else None
 
 
 def whole(value: Any) -> int | None:
@@ -87,7 +92,7 @@ def moment(value: Any) -> datetime | None:
         if isinstance(value, str) and "-" in value[1:]:
             found = datetime.fromisoformat(value.strip())
             found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        elif (seconds := number(value)) is not None:
+        elif (seconds := _float(value)) is not None:
             while seconds > 1e11:
                 seconds /= 1000
             found = datetime.fromtimestamp(seconds, UTC)

@@ -63,7 +63,7 @@ def look(con: duckdb.DuckDBPyConnection, view: str, **window: Any) -> list[dict[
 
 
 def fill(con: duckdb.DuckDBPyConnection, n: int, seed: int = 0) -> None:
-    """Random executions: few distinct keys, so that groups are crowded, and nulls wherever they may be."""
+    """Random executions: few distinct keys, so that groups are crowded, nulls wherever they may be; some have steps."""
     rng = np.random.default_rng(seed)
 
     def pick(values: list[Any]) -> list[Any]:
@@ -87,6 +87,12 @@ def fill(con: duckdb.DuckDBPyConnection, n: int, seed: int = 0) -> None:
         "insert into executions by name select f.*, uuid() as task_id, uuid() as record_key, uuid() as content_hash, "
         "uuid() as description_hash, 0 as file_count, 0 as estimated_tokens, 'verifier' as success_source, "
         "'reported' as cost_source, f.timestamp as uploaded_at from random_rows f"
+    )
+    con.execute(
+        "insert into steps by name select uuid() as step_key, e.record_key, k.kind, k.name, e.model, e.timestamp as "
+        "started_at, 2.0 as duration_seconds, 10 as input_tokens, 3 as output_tokens, e.actual_cost as cost_usd, "
+        "e.cost_source, false as is_partial, e.success is null as is_counted from executions e, "
+        "(values ('message', null), ('tool_call', 'shell')) as k(kind, name) where e.success is not true"
     )
 
 

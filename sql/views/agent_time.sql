@@ -1,0 +1,40 @@
+-- Where the time of requests went: each model, each tool, compactions, and waiting.
+-- grain: repo, what, name
+-- reads: agent_executions, agent_work
+-- own time: only the requests' own steps, because a subagent works while the tool that started it runs.
+-- waiting: of requests whose wall clock and steps are timed, what no step accounts for: people, permissions, pauses. Steps
+-- that ran side by side are counted each, so the waiting may be more than this and never less.
+with timed as (
+    select
+        request_id,
+        repo,
+        case kind when 'message' then 'model' when 'tool_call' then 'tool' else 'compaction' end as what,
+        case kind when 'message' then model when 'tool_call' then coalesce(name, 'unknown') else 'compaction' end as name,
+        duration_seconds,
+        is_error,
+    from agent_work
+    where part = 'own work' and kind <> 'total'
+),
+accounted as (
+    select request_id, sum(duration_seconds) as seconds
+    from timed
+    group by request_id
+    having sum(duration_seconds) is not null
+)
+select
+    repo,  -- repository, or unknown
+    what,  -- model, tool, compaction or waiting
+    name,  -- the model or tool; waiting and compaction for themselves
+    count(*) as n_steps,  -- messages or calls; requests for waiting
+    count(duration_seconds) as n_timed,  -- of them with a known duration
+    count(case when is_error then 1 end) as n_errors,  -- of them that failed
+    sum(duration_seconds) as seconds,  -- seconds, of what has a known duration; null where nothing has
+from timed
+group by repo, what, name
+union all
+select
+    e.repo, 'waiting', 'waiting', count(*), count(*), 0, sum(greatest(0, e.wall_seconds - a.seconds)),
+from agent_executions e
+join accounted a on a.request_id = e.task_id
+where e.part = 'own work' and e.wall_seconds is not null
+group by e.repo

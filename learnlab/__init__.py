@@ -35,7 +35,8 @@ _HOME = {
     "stop_if_empty": "learnlab.reports.publish",
     "table": "learnlab.reports.publish",
 }
-_MODULES = {name: f"learnlab.reports.{name}" for name in ("charts", "estimates", "sentences")}
+_PAGES = ("charts", "estimates", "sentences", "session_charts", "session_estimates", "session_sentences")
+_MODULES = {name: f"learnlab.reports.{name}" for name in _PAGES}
 
 __all__ = [*_HOME, *_MODULES]
 __version__ = "0.1.0"

@@ -13,7 +13,7 @@ from random import Random
 from learnlab.ingest.simulated_texts import texts
 from learnlab.ingest.simulated_truth import LATEST
 from learnlab.ingest.tasks import Piece, Step, Task
-from learnlab.models import DurationSource, StepKind
+from learnlab.models import DurationSource, StepKind, Tier
 
 NAME = "simulated_sessions"
 """What these sessions are called where a log's format has its name."""
@@ -40,6 +40,14 @@ TOOLS = {
 # fmt: on
 HELPER = "claude-haiku-4-5-20251001"
 """The model of the subagents and the compactions, whatever the session's own is."""
+
+TIERS = {
+    "claude-opus-4-5-20251101": Tier.LARGE,
+    "claude-sonnet-4-5-20250929": Tier.MEDIUM,
+    "gpt-5-codex": Tier.MEDIUM,
+    HELPER: Tier.SMALL,
+}
+"""The tier of each model; the one that no price table knows has none."""
 
 REPOS = ("orchard-api", "copper-billing", "quill-web", "latch-auth", "mill-pipeline")
 REPO_SHARES = (0.38, 0.22, 0.18, 0.12, 0.10)

@@ -56,7 +56,7 @@ def cost_over_time(costs: pl.DataFrame) -> Figure:
     until = pl.col("period").dt.offset_by(_STEP[word])
     places = pl.DataFrame({"model": [*ranked[:7], OTHERS], "_place": range(len(ranked[:7]) + 1)})
     bars = bars.with_columns(until=until).join(places, on="model", how="left").sort("period", "_place")
-    figure = alt.Chart(bars).mark_bar(stroke="white", strokeWidth=1)
+    figure = alt.Chart(bars).mark_bar(orient="vertical", stroke="white", strokeWidth=1)
     chart = figure.encode(
         x=alt.X(
             "period:T", title=f"{word} (UTC)", axis=alt.Axis(format="%d %b", labelOverlap=True, tickCount=8)
@@ -152,20 +152,19 @@ def tokens_in(costs: pl.DataFrame) -> Figure:
 def time_spent(time: pl.DataFrame) -> Figure:
     """Return the hours that went to each model and tool, and to waiting: the 16 longest (the view agent_time)."""
     sums = time.group_by("what", "name").agg(pl.col("seconds", "n_steps", "n_errors").sum())
-    sums = sums.filter(pl.col("seconds") > 0).with_columns(
-        hours=pl.col("seconds") / 3600, label=pl.format("{} ({})", "name", "what")
+    sums = sums.filter(pl.col("seconds") > 0).with_columns(hours=pl.col("seconds") / 3600)
+    shown, left_out = marks.most(sums, "name", "seconds", 16)
+    order = (
+        shown.sort("seconds", "name", descending=[True, False])["name"].unique(maintain_order=True).to_list()
     )
-    is_itself = pl.col("name") == pl.col("what")
-    sums = sums.with_columns(label=pl.when(is_itself).then("name").otherwise("label"))
-    shown, left_out = marks.most(sums, "label", "seconds", 16)
-    order = shown.sort("seconds", "label", descending=[True, False])["label"].to_list()
-    figure = alt.Chart(marks.ranked(shown, "label", order)).mark_bar(size=16)
+    figure = alt.Chart(marks.ranked(shown, "name", order)).mark_bar(size=16)
     chart = figure.encode(
         x=alt.X("hours:Q", title="hours", axis=alt.Axis(format=",.3~r", tickCount=6)),
-        y=marks.rows_of("label"),
+        y=marks.rows_of("name"),
         color=_colour("what", WHERE),
         tooltip=[
-            alt.Tooltip("label:N", title="where"),
+            "what:N",
+            "name:N",
             alt.Tooltip("hours:Q", format=",.2f"),
             alt.Tooltip("n_steps:Q", title="steps", format=",d"),
             alt.Tooltip("n_errors:Q", title="failed", format=",d"),
@@ -177,10 +176,16 @@ def time_spent(time: pl.DataFrame) -> Figure:
 
 
 def cost_of_a_request(typical: pl.DataFrame) -> Figure:
-    """Return the median cost of a request in each repo (`session_estimates.medians`), the 20 with the most requests."""
-    measure = Measure("cost_usd_p50", "median US dollars per request (log scale)", "usd", log=True)
-    shown, left_out = marks.most(typical.filter(pl.col("cost_usd_p50_low") > 0), "repo", "n", 20)
+    """Return the median cost of a request in each repo (`session_estimates.medians`), the 20 with the most requests.
+
+    Repos without an interval are left out.
+    """
+    measure = Measure("whole_cost_usd_p50", "median US dollars per request (log scale)", "usd", log=True)
+    told = typical.filter(pl.col("whole_cost_usd_p50_low") > 0)
+    shown, left_out = marks.most(told, "repo", "n", 20)
+    n_untold = typical.height - told.height
+    untold = f" Left out: {n_untold} with too few sessions to tell." if n_untold else ""
     chart = marks.dots(shown, "repo", measure, "n")
     says = "Median cost of a request in each repo with its 95 % interval."
-    subtitle = f"with its subagents · line: 95 % interval (bootstrap over sessions).{left_out}"
+    subtitle = f"with its subagents · line: 95 % interval (bootstrap over sessions).{left_out}{untold}"
     return marks.finished(chart, "What a request costs, by repo", subtitle, says)

@@ -15,6 +15,9 @@ from learnlab.intervals import Interval, bootstrap
 BLOCKS = 500
 """More sessions than this are put into so many random blocks: the interval is as wide, and quick to make."""
 
+FEW_SESSIONS = 5
+"""Below so many sessions a bootstrap over them says nothing: there is no interval."""
+
 _CELLS = 4_000_000
 TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "uncached_tokens", "output_tokens")
 """The columns of tokens in the view agent_costs."""
@@ -63,13 +66,13 @@ def _median(values: NDArray[np.float64], clusters: NDArray[np.int64], n_clusters
 def medians(requests: pl.DataFrame, value: str, *by: str) -> pl.DataFrame:
     """Return the median of the known values of each group of requests, bootstrapped over sessions.
 
-    Columns: the groups, n (values known), n_sessions, `<value>_p50` and its bounds, null below 2 sessions.
+    Columns: the groups, n (values known), n_sessions, `<value>_p50` and its bounds, null below `FEW_SESSIONS`.
     A request without a session stands for itself.
 
-    >>> rows = pl.DataFrame({"repo": ["shop"] * 4, "session_id": ["a", "a", "b", "c"],
-    ...     "request_id": ["1", "2", "3", "4"], "cost": [1.0, 2.0, 4.0, 9.0]})
+    >>> rows = pl.DataFrame({"repo": "shop", "session_id": list("aabcde"), "request_id": list("123456"),
+    ...     "cost": [1.0, 2.0, 4.0, 9.0, 9.0, 9.0]})
     >>> medians(rows, "cost", "repo").row(0)
-    ('shop', 4, 3, 3.0, 1.5, 9.0)
+    ('shop', 6, 5, 6.5, 2.0, 9.0)
     """
     known = requests.drop_nulls(value).with_columns(_session=pl.coalesce("session_id", "request_id"))
     rows = []
@@ -79,7 +82,8 @@ def medians(requests: pl.DataFrame, value: str, *by: str) -> pl.DataFrame:
         n_sessions = int(at.max()) + 1
         if n_sessions > BLOCKS:
             at = (np.random.default_rng(0).permutation(n_sessions) % BLOCKS)[at]
-        found = _median(part[value].to_numpy(), at, min(n_sessions, BLOCKS))
+        is_enough = n_sessions >= FEW_SESSIONS
+        found = _median(part[value].to_numpy(), at, min(n_sessions, BLOCKS)) if is_enough else None
         ends = found[:3] if found else (part[value].median(), None, None)
         rows.append((*group, part.height, n_sessions, *ends))
     figures = (f"{value}_p50", f"{value}_p50_low", f"{value}_p50_high")

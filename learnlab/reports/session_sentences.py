@@ -27,8 +27,8 @@ def spent(costs: pl.DataFrame, requests: pl.DataFrame) -> str:
 
     >>> costs = pl.DataFrame({"cost_usd": [2.5], "n_messages": [4], "n_unpriced": [0], "n_reported": [0]})
     >>> print(spent(costs, pl.DataFrame({"session_id": ["s", "s"]})))
-    2 requests in 1 session cost $2.5 at list price: what their tokens are priced at on the day, which is not what
-    a subscriber pays.
+    The known cost of 2 requests in 1 session is $2.5 at list price: what their tokens are priced at on the day,
+    which is not what a subscriber pays.
     """
     who = f"{_n(requests.height, 'request')} in {_n(requests['session_id'].n_unique(), 'session')}"
     if not costs["cost_usd"].count():
@@ -36,10 +36,10 @@ def spent(costs: pl.DataFrame, requests: pl.DataFrame) -> str:
     total, n_reported = shown(_sum(costs, "cost_usd"), "usd"), _sum(costs, "n_reported")
     n_priced = _sum(costs, "n_messages") - _sum(costs, "n_unpriced")
     if n_reported >= n_priced:
-        return f"{who} cost {total}, as their logs state it."
+        return f"The known cost of {who} is {total}, as their logs state it."
     partly = f", {n_reported:,} of {_n(n_priced, 'message')} as the log states it" if n_reported else ""
     return (
-        f"{who} cost {total} at list price{partly}: what their tokens are priced at on the day, which is not "
+        f"The known cost of {who} is {total} at list price{partly}: what their tokens are priced at on the day, which is not "
         "what a subscriber pays."
     )
 
@@ -154,22 +154,23 @@ def time_went(time: pl.DataFrame) -> str:
     return f"Of {shown(whole / 3600, 'plain')} hours, {', '.join(told)}."
 
 
+_MEASURED = {
+    "work": "the log states how long {} worked",
+    "gaps": "{} are timed without their long pauses",
+    "wall": "{} by the wall clock with every pause",
+    "unknown": "{} not at all",
+}
+
+
 def measured(requests: pl.DataFrame) -> str:
     """Return what the requests' durations measure (the view agent_requests).
 
-    >>> rows = pl.DataFrame({"duration_source": ["work", "gaps", "gaps", "unknown"]})
-    >>> print(measured(rows))
-    Of 4 requests, the log states how long 1 worked, 2 are timed without their long pauses, 0 by the wall clock with
-    every pause, 1 not at all.
+    >>> measured(pl.DataFrame({"duration_source": ["work", "gaps", "gaps"]}))
+    'Of 3 requests, the log states how long 1 worked, 2 are timed without their long pauses.'
     """
-    n = {
-        source: requests.filter(duration_source=source).height
-        for source in ("work", "gaps", "wall", "unknown")
-    }
-    return (
-        f"Of {_n(requests.height, 'request')}, the log states how long {n['work']:,} worked, {n['gaps']:,} are timed "
-        f"without their long pauses, {n['wall']:,} by the wall clock with every pause, {n['unknown']:,} not at all."
-    )
+    counts = {source: requests.filter(duration_source=source).height for source in _MEASURED}
+    told = [words.format(f"{counts[source]:,}") for source, words in _MEASURED.items() if counts[source]]
+    return f"Of {_n(requests.height, 'request')}, {', '.join(told)}."
 
 
 def dear(requests: pl.DataFrame) -> str:
@@ -194,10 +195,10 @@ def dear(requests: pl.DataFrame) -> str:
 
 def typical(median: pl.DataFrame) -> str:
     """Return the median cost of a request with its interval (`session_estimates.medians`, without groups)."""
-    if not median.height or median[0, "n"] < TOO_FEW or median[0, "cost_usd_p50_low"] is None:
+    if not median.height or median[0, "n"] < TOO_FEW or median[0, "whole_cost_usd_p50_low"] is None:
         return "Too few to tell what a request typically costs."
     row = median.to_dicts()[0]
-    figure = estimated(row, "cost_usd_p50", "usd", "n")
+    figure = estimated(row, "whole_cost_usd_p50", "usd", "n")
     return f"Half of the requests cost no more than {figure}, in {_n(row['n_sessions'], 'session')}."
 
 
@@ -205,12 +206,12 @@ def verdicts(requests: pl.DataFrame) -> str:
     """Return how many requests have a verdict: without one nobody knows what a success costs.
 
     >>> verdicts(pl.DataFrame({"success": [None, None]}, schema={"success": pl.Boolean}))
-    'None of 2 requests has a verdict: whether they were worth it is unknown until `learnlab ingest --verdicts` says.'
+    'None of 2 requests has a verdict: whether they were worth it is unknown until learnlab ingest --verdicts says.'
     """
     n, n_all = requests["success"].count(), requests.height
     who = f"{n:,}" if n else "None"
     verb = "have" if n > 1 else "has"
     return (
         f"{who} of {_n(n_all, 'request')} {verb} a verdict: whether "
-        f"{'the others' if n else 'they'} were worth it is unknown until `learnlab ingest --verdicts` says."
+        f"{'the others' if n else 'they'} were worth it is unknown until learnlab ingest --verdicts says."
     )

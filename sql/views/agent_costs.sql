@@ -19,5 +19,5 @@ select
     cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,  -- tokens out
     sum(cost_usd) as cost_usd,  -- US dollars, of what has a known cost; null where nothing has
 from agent_work
-where kind in ('message', 'total')
+where is_counted
 group by day, repo, part, model

@@ -26,11 +26,12 @@ used as (
         case when s.kind = 'message' and s.is_counted then s.cost_source else 'unknown' end as cost_source,
         s.is_error,
         s.is_partial,
+        s.kind = 'message' and s.is_counted as is_counted,
     from steps s
     union all
     select
         e.record_key, e.record_key, 'total', null, e.model, e.started_at, null, e.input_tokens, e.cached_tokens, null,
-        e.output_tokens, e.cost_usd, e.cost_source, null, false,
+        e.output_tokens, e.cost_usd, e.cost_source, null, false, true,
     from agent_executions e
     left join counted c on c.record_key = e.record_key
     where c.record_key is null
@@ -58,5 +59,6 @@ select
     u.cost_usd is null and coalesce(u.input_tokens, 0) + coalesce(u.output_tokens, 0) > 0 as is_unpriced,  -- whether it used tokens whose price is unknown
     u.is_error,  -- whether it failed, null for unknown
     u.is_partial,  -- whether it used more than the log tells
+    u.is_counted,  -- whether it carries the tokens and the cost: a message that counts, or a total
 from used u
 join agent_executions e on e.record_key = u.record_key

@@ -304,3 +304,53 @@ def test_the_simulated_history_is_the_same_every_time(simulated: Piece) -> None:
     assert all(task.success is None for task in simulated.tasks)
     frame = pl.DataFrame({"at": [task.timestamp for task in simulated.tasks]})
     assert frame["at"].max() < datetime(2026, 6, 30)  # type: ignore[operator]
+
+
+def ask(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """The rows of a query, whose documented columns are those that it has."""
+    file = sqlfiles.load("queries", query)
+    frame = con.sql(file.text).pl()
+    assert list(file.columns) == frame.columns
+    assert frame.select(file.grain).n_unique() == frame.height
+    return frame.to_dicts()
+
+
+def test_lines_are_counted_by_reader_and_kind(con: duckdb.DuckDBPyConnection) -> None:
+    read = {
+        "claude_code:a.jsonl": '{"assistant": 3, "rejected": 1}',
+        "csv:b.csv": None,
+        "claude_code:c: d.jsonl": '{"assistant": 4}',
+        None: '{"entry": 1, "odd": "x"}',
+    }
+    for source, kinds in read.items():
+        put(con, "ledger", {
+            "ingest_id": A, "kind": "ingest", "source": source, "n_rows_read": 1, "n_accepted": 1, "n_replaced": 0,
+            "n_duplicates": 0, "n_rejected": 0, "n_removed": 0, "committed_at": NOON, "kinds": kinds, "n_masked": 2,
+        })  # fmt: skip
+    assert [tuple(each.values()) for each in ask(con, "lines_read")] == [
+        ("claude_code", "assistant", 7, 2),
+        ("claude_code", "rejected", 1, 1),
+        ("ingest", "entry", 1, 1),
+        ("ingest", "odd", 0, 1),
+    ]
+    assert [each["n_masked"] for each in ask(con, "sources")] == [2, 2, 2, 2]
+
+
+def test_origins_of_costs_and_durations(history: duckdb.DuckDBPyConnection) -> None:
+    history.execute(
+        "update executions set source = 'log:a', duration_source = 'work' where agent = 'pair/explorer'"
+    )
+    history.execute("update executions set actual_cost = 1 where agent = 'pair/compaction'")
+    names = ("n_executions", "n_for_others", "n_cost_reported", "n_cost_list_price", "n_cost_unknown")
+    rows = {each["reader"]: each for each in ask(history, "origins")}
+    assert [rows["unknown"][name] for name in names] == [4, 1, 1, 2, 1]
+    assert [rows["log"][name] for name in names] == [3, 3, 0, 0, 3]
+    assert [rows[reader]["n_time_work"] for reader in ("unknown", "log")] == [0, 3]
+    assert [rows[reader]["n_time_gaps"] for reader in ("unknown", "log")] == [4, 0]
+
+
+def test_models_without_a_price(history: duckdb.DuckDBPyConnection) -> None:
+    task(history, GONE, model="m-9", input_tokens=7, output_tokens=None)
+    rows = ask(history, "unpriced_models")
+    # The message of request A that names no model, and an execution of which no message is known.
+    assert [tuple(each.values()) for each in rows] == [("m-9", 1, 1, 7, 0), ("unknown", 1, 1, 100, 10)]

@@ -331,6 +331,33 @@ def priced(n_costs: int, n: int) -> str:
     )
 
 
+def masked(sources: pl.DataFrame) -> str:
+    """Return how many secrets were masked before anything was stored (`queries/sources`).
+
+    >>> masked(pl.DataFrame({"n_masked": [2, 1]}))
+    '3 secrets or addresses in what was read were masked before anything was stored.'
+    """
+    n = sources["n_masked"].sum()
+    if not n:
+        return "Nothing that looks like a secret was met in what was read."
+    verb, noun = ("was", "secret or address") if n == 1 else ("were", "secrets or addresses")
+    return f"{n:,} {noun} in what was read {verb} masked before anything was stored."
+
+
+def origins(readers: pl.DataFrame) -> str:
+    """Return where known costs come from (`queries/origins`).
+
+    >>> origins(pl.DataFrame({"n_executions": [9], "n_cost_reported": [5], "n_cost_list_price": [3]}))
+    'Of 9 executions, 5 have a cost that the source states, 3 one made of tokens and list prices, 1 none known.'
+    """
+    names = ("n_executions", "n_cost_reported", "n_cost_list_price")
+    n, stated, listed = readers.select(pl.col(names).sum()).row(0)
+    return (
+        f"Of {n:,} executions, {stated:,} have a cost that the source states, {listed:,} one made of tokens and list "
+        f"prices, {n - stated - listed:,} none known."
+    )
+
+
 def biased(ratios: pl.DataFrame) -> str:
     """Return which tiers cost more or less than estimated beyond their intervals (`estimates.ratios`)."""
     value = "actual_per_estimate"

@@ -76,7 +76,8 @@ def medians(requests: pl.DataFrame, value: str, *by: str) -> pl.DataFrame:
     """
     known = requests.drop_nulls(value).with_columns(_session=pl.coalesce("session_id", "request_id"))
     rows = []
-    groups = known.sort(*by, value).group_by(by, maintain_order=True) if by else [((), known.sort(value))]
+    ordered = known.sort(*by, value)
+    groups = ordered.group_by(by, maintain_order=True) if by else [((), ordered)] if known.height else []
     for group, part in groups:
         at = part["_session"].rank("dense").cast(pl.Int64).to_numpy() - 1
         n_sessions = int(at.max()) + 1

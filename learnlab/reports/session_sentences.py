@@ -39,8 +39,8 @@ def spent(costs: pl.DataFrame, requests: pl.DataFrame) -> str:
         return f"The known cost of {who} is {total}, as their logs state it."
     partly = f", {n_reported:,} of {_n(n_priced, 'message')} as the log states it" if n_reported else ""
     return (
-        f"The known cost of {who} is {total} at list price{partly}: what their tokens are priced at on the day, which is not "
-        "what a subscriber pays."
+        f"The known cost of {who} is {total} at list price{partly}: what their tokens are priced at on the day, "
+        "which is not what a subscriber pays."
     )
 
 

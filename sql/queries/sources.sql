@@ -10,6 +10,7 @@ select
     cast(sum(n_replaced) as bigint) as n_replaced,  -- accepted rows that replaced an earlier version
     cast(sum(n_duplicates) as bigint) as n_duplicates,  -- rows that were in the store already
     cast(sum(n_rejected) as bigint) as n_rejected,  -- rows refused
+    cast(sum(coalesce(n_masked, 0)) as bigint) as n_masked,  -- secrets masked before anything was stored
     min(committed_at) as first_read_at,  -- when it was first read (UTC)
     max(committed_at) as last_read_at,  -- when it was last read (UTC)
 from ledger

@@ -24,9 +24,9 @@ with_steps as (
     from steps
 ),
 stated as (
-    select record_key, try_cast(metadata ->> 'wall_seconds' as double) as wall_seconds
-    from executions
-    where metadata ->> 'wall_seconds' is not null
+    select e.record_key, try_cast(e.metadata ->> 'wall_seconds' as double) as wall_seconds
+    from executions e
+    join with_steps k on k.record_key = e.record_key
 )
 select
     e.task_id,  -- the execution

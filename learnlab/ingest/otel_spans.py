@@ -16,7 +16,7 @@ EVALUATION = "gen_ai.evaluation.result"
 
 _KEPT = (
     "gen_ai.", "llm.", "openinference.", "traceloop.", "input.", "output.", "session.", "agent.", "tool.",
-    "error", "exception.", "event.name", "gcp.vertex.agent.", "ai.", "message.", "content", "role",
+    "error", "exception.", "event.name", "gcp.vertex.agent.", "ai.", "message", "content", "role",
     "service.name", "vcs.repository.name", "otel.status_", "embedding.",
 )  # fmt: skip
 """How the names of attributes begin that anybody here asks for; the rest is let go of at once."""

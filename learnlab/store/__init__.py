@@ -2,6 +2,19 @@
 
 from learnlab.store.core import Store, query, sql, view
 from learnlab.store.database import LearningDatabase
+from learnlab.store.forget import Forgotten
 from learnlab.store.merge import Counts
+from learnlab.store.positions import ReadPosition
+from learnlab.store.verdicts import VerdictReport
 
-__all__ = ["Counts", "LearningDatabase", "Store", "query", "sql", "view"]
+__all__ = [
+    "Counts",
+    "Forgotten",
+    "LearningDatabase",
+    "ReadPosition",
+    "Store",
+    "VerdictReport",
+    "query",
+    "sql",
+    "view",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +15,10 @@ import polars as pl
 
 from learnlab.errors import LearnlabError, StoreBusyError, StoreError
 from learnlab.settings import settings, store_name
-from learnlab.store.lock import held
+from learnlab.store.lock import beside, held
 
 _PAUSE = 0.02
+_NAME = '"'
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -173,6 +175,58 @@ def writing_if(
             if path.stat().st_mode & 0o077:
                 path.chmod(0o600)
             yield connection
+
+
+def rewrite(path: Path, timeout: float | None = None) -> None:
+    """Write a store anew under its lock, so that nothing that was deleted is left in its file.
+
+    DuckDB marks the blocks of deleted rows as free and leaves what they hold. The new file takes the place
+    of the old one in one step: whoever is killed before leaves the old one.
+
+    Raises:
+        StoreError: when there is no store, or no room for a second file; then the old one stays as it is.
+        StoreBusyError: when others hold the store for longer than `timeout` seconds.
+    """
+    timeout = timeout or settings().lock_timeout
+    deadline = time.monotonic() + timeout
+    new, log = beside(path, "rewritten"), path.with_name(f"{path.name}.wal")
+    with held(path, exclusive=True, timeout=timeout):
+        new.unlink(missing_ok=True)
+        try:
+            with _connected(path, write=True, deadline=deadline) as connection:
+                ((name,),) = connection.execute("select current_database()").fetchall()
+                connection.execute(f"attach {quoted(str(new))} as rewritten")
+                new.chmod(0o600)
+                connection.execute(f"copy from database {quoted(name, _NAME)} to rewritten")
+                connection.execute("detach rewritten")
+            if log.exists():
+                raise StoreError(f"{path} has a log that was not taken in: open the store and repeat")
+            sync(new)
+            new.replace(path)
+            sync(path.parent)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written anew: {error.strerror or error}") from error
+        finally:
+            for left in (new, new.with_name(f"{new.name}.wal")):
+                left.unlink(missing_ok=True)
+
+
+def quoted(text: str, mark: str = "'") -> str:
+    """Return a text as SQL writes it: a literal, or a name where `mark` is a double quote.
+
+    >>> quoted("it's")
+    "'it''s'"
+    """
+    return mark + text.replace(mark, 2 * mark) + mark
+
+
+def sync(path: Path) -> None:
+    """Make sure that a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,10 +14,15 @@ import duckdb
 import polars as pl
 
 from learnlab.errors import StoreBusyError, StoreError
+from learnlab.models import now
 from learnlab.settings import store_name, store_path
 from learnlab.store import archive, migrations, spool, sqlfiles, views
-from learnlab.store.connection import reading, transaction, within, writing, writing_if
+from learnlab.store.connection import reading, rewrite, transaction, within, writing, writing_if
+from learnlab.store.forget import Forgotten, forget
 from learnlab.store.merge import Counts, merge
+from learnlab.store.positions import ReadPosition, keep_positions, read_positions
+from learnlab.store.verdicts import VerdictReport
+from learnlab.store.verdicts import add as add_verdicts
 
 _DRAIN_PATIENCE = 1.0
 """Seconds that a read waits for its turn to drain the spool before it reads what is there."""
@@ -84,11 +89,18 @@ class Store:
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Hold the store alone while the block runs; drains the spool before and refreshes due views after.
 
+        What is called on this store inside the block joins it: several `add` then cost one opening, each
+        still a transaction of its own.
+
         Raises:
             StoreError: when the file is no store of this version, or cannot be written.
             StoreBusyError: when others hold it for longer than the time to wait.
         """
+        is_inner = within(self.path)
         with writing(self.path, self._timeout) as connection:
+            if is_inner:
+                yield connection
+                return
             migrations.check_version(connection, self.path)
             spool.drain(connection, self.path)
             yield connection
@@ -97,7 +109,8 @@ class Store:
     def sql(self, query: str, params: Mapping[str, Any] | list[Any] | None = None) -> pl.DataFrame:
         """Return the rows of a query as a polars frame; `$name` stands for a parameter.
 
-        The connection is read-only. `executions_archive` reads what retention moved out.
+        The connection is read-only. `executions_archive` and `steps_archive` read what retention moved
+        out.
 
         Raises:
             StoreError: when there is no store, or the query is wrong; it carries DuckDB's words.
@@ -106,7 +119,7 @@ class Store:
         """
         with self.reading() as connection:
             try:
-                if archive.ARCHIVE_VIEW in query:
+                if archive.ARCHIVE_VIEW in query or archive.STEPS_VIEW in query:
                     archive.show(connection, self.path)
                 relation = connection.sql(query, params=params)
                 if relation is None:
@@ -151,24 +164,63 @@ class Store:
         executions: pl.DataFrame,
         rejected: pl.DataFrame | None = None,
         *,
+        steps: pl.DataFrame | None = None,
+        kinds: Mapping[str, int] | None = None,
+        position: ReadPosition | None = None,
         n_rows_read: int | None = None,
         source: str | None = None,
         mapping: str | None = None,
         ingest_id: UUID | None = None,
         kind: str = "ingest",
     ) -> Counts:
-        """Add a conformed frame and its rejected rows in one transaction with its ledger row: `merge.merge`."""
+        """Add a conformed frame, its steps and its rejected rows in one transaction: `merge.merge`."""
         with self.writing() as connection:
             return merge(
                 connection,
                 executions,
                 rejected,
+                steps=steps,
+                kinds=kinds,
+                position=position,
                 n_rows_read=n_rows_read,
                 source=source,
                 mapping=mapping,
                 ingest_id=ingest_id,
                 kind=kind,
             )
+
+    def positions(self) -> dict[str, ReadPosition]:
+        """Return how far each log was read into this store, path → position; none when there is no store yet."""
+        if not self.exists():
+            return {}
+        with self.reading() as connection:
+            return read_positions(connection)
+
+    def keep_positions(self, positions: Iterable[ReadPosition]) -> None:
+        """Write down how far logs were read when that brought nothing new, in the place of what was known."""
+        with self.writing() as connection, transaction(connection):
+            keep_positions(connection, positions, now().replace(tzinfo=None))
+
+    def add_verdicts(self, verdicts: pl.DataFrame) -> VerdictReport:
+        """Keep verdicts from elsewhere and give them to the executions that they speak of: `verdicts.add`."""
+        with self.writing() as connection, transaction(connection):
+            return add_verdicts(connection, verdicts)
+
+    def forget(
+        self, *, repo: str | None = None, session: str | None = None, before: date | None = None
+    ) -> Forgotten:
+        """Remove what a person wants gone, from archive files as well, and write the file anew: `forget.forget`.
+
+        Raises:
+            StoreError: when not exactly one of the three is given, or the file cannot be written anew; what was
+                to go is gone from every table and archive file then, and doing it again frees the bytes.
+        """
+        if within(self.path):
+            raise StoreError(f"{self.name} is being used by this very thread: finish that before forgetting")
+        with self.writing() as connection:
+            done = forget(connection, self.path, repo=repo, session=session, before=before)
+        rewrite(self.path, self._timeout)
+        return done
 
     def set_tiers(self, tiers: Mapping[str, str]) -> None:
         """Write down the tier of models; a tier recorded with an execution still wins.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -10,22 +11,27 @@ import duckdb
 import polars as pl
 
 from learnlab.models import now
+from learnlab.store import ledger, masking, verdicts
 from learnlab.store.connection import fetch, lent, transaction
+from learnlab.store.forgotten import without_forgotten
 from learnlab.store.limits import SCHEMA
+from learnlab.store.positions import ReadPosition, keep_positions
+from learnlab.store.steps import has_steps, merge_steps
 
 _STORED = [name for name in SCHEMA if name != "task_description"]
 _TEXT_HASH = "cast(sha256(task_description)[1:32] as uuid)"
-_NOT_CONTENT = ("uploaded_at", "source", "source_position", "record_key", "content_hash")
+_NOT_CONTENT = ("uploaded_at", "duration_source", "source", "source_position", "record_key", "content_hash")
 
 
 @dataclass(frozen=True)
 class Counts:
     """What became of the rows that were read; accepted, duplicates and rejected add up to them.
 
-    `n_replaced` of the accepted took the place of an older version of the same record.
+    `n_replaced` of the accepted took the place of an older version of the same record; `n_masked` secrets
+    were masked in what was kept of all.
 
     >>> Counts(3, 2, 0, 1, 0) + Counts(1, 0, 0, 0, 1)
-    Counts(n_rows_read=4, n_accepted=2, n_replaced=0, n_duplicates=1, n_rejected=1)
+    Counts(n_rows_read=4, n_accepted=2, n_replaced=0, n_duplicates=1, n_rejected=1, n_masked=0)
     """
 
     n_rows_read: int = 0
@@ -33,6 +39,7 @@ class Counts:
     n_replaced: int = 0
     n_duplicates: int = 0
     n_rejected: int = 0
+    n_masked: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -44,8 +51,6 @@ def with_identity(connection: duckdb.DuckDBPyConnection, executions: pl.DataFram
     The content is every column but the bookkeeping; a timestamp that is only the time of ingestion does not
     count. A record that has a task_id is known by it, any other by its content.
     """
-    if not executions["content_hash"].has_nulls() and not executions["record_key"].has_nulls():
-        return executions
     content = [pl.col(name) for name in SCHEMA if name not in (*_NOT_CONTENT, "timestamp")]
     timed = pl.when(pl.col("time_source") == "recorded").then(pl.col("timestamp"))
     text = executions.select(pl.struct(*content, timed.alias("timestamp")).struct.json_encode().alias("text"))
@@ -63,39 +68,91 @@ def merge(
     executions: pl.DataFrame,
     rejected: pl.DataFrame | None = None,
     *,
+    steps: pl.DataFrame | None = None,
+    kinds: Mapping[str, int] | None = None,
+    position: ReadPosition | None = None,
     n_rows_read: int | None = None,
     source: str | None = None,
     mapping: str | None = None,
     ingest_id: UUID | None = None,
     kind: str = "ingest",
 ) -> Counts:
-    """Add a conformed frame of executions, keep the rejected rows, write the ledger row: one transaction.
+    """Add a conformed frame of executions with their steps, keep the rejected rows: one transaction.
 
-    A content that the store has, or had before newer content replaced it, is a duplicate. Another content
-    under a known record_key replaces what is there and keeps its place. A task_id that some other record
-    has already gives way to the record_key. `rejected` has the columns of `ingest.batch.REJECTED_SCHEMA`.
+    A content that the store has, or had before newer content replaced it, is a duplicate, and so is what
+    somebody wanted forgotten. Another content under a known record_key replaces what is there and keeps its
+    place. A task_id that some other record has already gives way to the record_key. Secrets are masked in
+    whatever is kept, and verdicts that the store knows are given to what is new.
+
+    `rejected` has the columns of `ingest.batch.REJECTED_SCHEMA`, `steps` those of `STEPS_SCHEMA` there (how
+    they are merged: `steps.merge_steps`). `kinds` (kind of line → number) accounts for the lines read and
+    goes into the ledger row; `position`, how far the log was read with this, is kept in its table.
     """
     n_rejected = 0 if rejected is None else len(rejected)
     moment = now().replace(tzinfo=None)
     ingest_id = ingest_id or uuid4()
+    source, _ = masking.text(source)
     with transaction(connection):
-        fresh = _met(connection, with_identity(connection, executions)).filter(~pl.col("is_known"))
+        identified, n_masked = _identified(connection, executions)
+        unknown = _met(connection, identified).filter(~pl.col("is_known"))
+        unknown, n_in_unknown = masking.frame(unknown, masking.EXECUTION_TEXTS)
+        fresh = without_forgotten(connection, unknown, moment)
         n_replaced = _replace(connection, fresh, moment) if len(fresh) else 0
+        n_masked += n_in_unknown + (_keep_steps(connection, fresh, steps) if len(fresh) else 0)
+        if len(fresh):
+            verdicts.apply_to(connection, fresh)
         if rejected is not None and n_rejected:
-            _keep_rejected(connection, rejected, source, ingest_id, moment)
+            n_masked += _keep_rejected(connection, rejected, source, ingest_id, moment)
+        if position is not None:
+            keep_positions(connection, [position], moment)
         counts = Counts(
             n_rows_read=len(executions) + n_rejected if n_rows_read is None else n_rows_read,
             n_accepted=len(fresh),
             n_replaced=n_replaced,
             n_duplicates=len(executions) - len(fresh),
             n_rejected=n_rejected,
+            n_masked=n_masked,
         )
-        connection.execute(
-            "insert into ledger (ingest_id, kind, source, mapping, n_rows_read, n_accepted, n_replaced, "
-            "n_duplicates, n_rejected, n_removed, committed_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-            [ingest_id, kind, source, mapping, *(getattr(counts, f.name) for f in fields(counts)), moment],
+        ledger.note(
+            connection,
+            kind,
+            moment,
+            asdict(counts),
+            source=source,
+            mapping=mapping,
+            ingest_id=ingest_id,
+            kinds=kinds,
         )
     return counts
+
+
+def _identified(connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Return a frame with its identity, and how many secrets were masked before it was worked out.
+
+    A record that comes without identity gets that of its masked content, which is the same whether it came
+    through the spool or not. Rows that have not even an id get it before: two rows that differ only in what
+    is masked stay two.
+    """
+    if not executions["content_hash"].has_nulls() and not executions["record_key"].has_nulls():
+        return executions, 0
+    n_masked = 0
+    if not executions["task_id"].has_nulls():
+        executions, n_masked = masking.frame(executions, masking.EXECUTION_TEXTS)
+    return with_identity(connection, executions), n_masked
+
+
+def _keep_steps(
+    connection: duckdb.DuckDBPyConnection, fresh: pl.DataFrame, steps: pl.DataFrame | None
+) -> int:
+    """Merge the steps of fresh executions, if there are any or were; return how many secrets were masked."""
+    n_masked = 0
+    if steps is not None and len(steps):
+        coming = steps.join(fresh.select("record_key"), on="record_key", how="semi")
+        coming, n_masked = masking.frame(coming, masking.STEP_TEXTS)
+        merge_steps(connection, fresh, coming)
+    elif has_steps(connection):
+        merge_steps(connection, fresh, None)
+    return n_masked
 
 
 _MET = """
@@ -179,7 +236,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, latest: pl.DataFrame, moment:
 _REFUSED = """
 with refused as (
     select source_position, reason, content,
-        cast(sha256(concat(coalesce($source, ''), chr(31), content))[1:32] as uuid) as content_hash,
+        cast(sha256(concat(coalesce($source, ''), chr(31), unmasked))[1:32] as uuid) as content_hash,
     from refused_rows
 )
 insert into rejected
@@ -196,6 +253,10 @@ def _keep_rejected(
     source: str | None,
     ingest_id: UUID,
     moment: datetime,
-) -> None:
-    with lent(connection, refused_rows=rejected):
+) -> int:
+    """Keep each rejected content of a source once; return how many secrets were masked in them."""
+    with_unmasked = rejected.with_columns(unmasked="content")
+    refused, n_masked = masking.frame(with_unmasked, masking.REJECTED_TEXTS)
+    with lent(connection, refused_rows=refused):
         connection.execute(_REFUSED, {"source": source, "ingest_id": ingest_id, "now": moment})
+    return n_masked

@@ -25,6 +25,10 @@ def describe(store: Store) -> str:
         )
         if row["first_at"]:
             lines.append("  from {first_at:%Y-%m-%d %H:%M} to {last_at:%Y-%m-%d %H:%M} UTC".format(**row))
+        if row["n_steps"]:
+            lines.append("  {n_steps:,} steps inside them: messages, tool calls, compactions".format(**row))
+        if row["n_masked"]:
+            lines.append("  {n_masked:,} secrets were masked before anything was stored".format(**row))
         if row["n_untimed"]:
             lines.append("  {n_untimed:,} executions without a recorded time".format(**row))
     others = sorted(settings().stores.glob("*.duckdb"))

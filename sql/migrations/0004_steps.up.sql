@@ -23,6 +23,11 @@ create table steps (
 );
 comment on table steps is 'One row a message, tool call or compaction inside an execution; input_tokens include what the cache read and wrote.';
 
+create table archived_steps (
+    step_key uuid not null
+);
+comment on table archived_steps is 'Steps that retention moved out: where they are repeated later they count no second time.';
+
 create table positions (
     path varchar primary key,
     format varchar not null,
@@ -57,6 +62,7 @@ create table forgotten (
 comment on table forgotten is 'Records and sessions that somebody wanted gone: they do not come back when their file is read again.';
 
 alter table executions add column duration_source varchar default 'unknown';
+alter table archives add column n_steps bigint default 0;
 alter table ledger add column n_masked bigint default 0;
 alter table ledger add column n_lines bigint default 0;
 alter table ledger add column kinds json;

@@ -1,5 +1,5 @@
 -- What must be 0 in a sound store: a name and a count each.
--- reads: executions, texts, ledger
+-- reads: executions, texts, steps, ledger
 select 'executions beyond what the ledger accounts for' as what,
     abs((select count(*) from executions)
         - (select coalesce(sum(n_accepted - n_replaced - n_removed), 0) from ledger)) as n
@@ -21,3 +21,26 @@ select 'texts that stand twice',
 union all
 select 'executions without their text',
     (select count(*) from executions e where not exists (select 1 from texts t where t.text_hash = e.description_hash))
+union all
+select 'steps that stand twice',
+    (select count(*) - count(distinct step_key) from steps)
+union all
+select 'steps without their execution',
+    (select count(*) from steps s where not exists (select 1 from executions e where e.record_key = s.record_key))
+union all
+select 'executions whose totals differ from their counted steps',
+    (
+        select count(*)
+        from executions e
+        join (
+            select record_key, sum(input_tokens) as tokens_in, sum(cache_read_tokens) as tokens_cached,
+                sum(output_tokens) as tokens_out, sum(cost_usd) as usd,
+            from steps
+            where is_counted and kind = 'message'
+            group by record_key
+        ) s on s.record_key = e.record_key
+        where e.input_tokens is distinct from s.tokens_in
+            or e.cached_tokens is distinct from s.tokens_cached
+            or e.output_tokens is distinct from s.tokens_out
+            or abs(e.actual_cost - s.usd) > 1e-9 * (1 + s.usd)
+    )

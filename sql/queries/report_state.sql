@@ -7,4 +7,4 @@ select
     (select max(timestamp) from executions where time_source = 'recorded') as last_at,  -- newest recorded time (UTC)
     (select max(committed_at) from ledger) as last_ingested_at,  -- last time that something was taken in or out (UTC)
     (select coalesce(max(seq), 0) from ledger) as ledger_seq,  -- last row of the ledger
-    (select coalesce(max(seq), 0) from ledger where n_accepted + n_removed > 0) as changed_seq,  -- last that changed an execution
+    (select coalesce(max(seq), 0) from ledger where n_accepted + n_removed > 0 or kind = 'verdicts') as changed_seq,  -- last that changed an execution

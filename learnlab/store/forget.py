@@ -1,0 +1,203 @@
+"""Forgetting: what a person wants gone leaves every table and archive file, and does not come back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from learnlab.errors import StoreError
+from learnlab.models import now
+from learnlab.store import archive, ledger, masking, thinning
+from learnlab.store.connection import fetch, transaction
+from learnlab.store.forgotten import remember
+from learnlab.store.views import MATERIALISED
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was removed, and which copies of the store stand beside it and still hold it.
+
+    Executions and steps are those of the store, archived ones those of its archive files. `n_others` are
+    rows about them: feedback, routing decisions, solutions, verdicts.
+
+    >>> print(Forgotten(n_executions=3, n_steps=40, n_texts=2).summary())
+    removed 3 executions, 40 steps, 2 texts
+    """
+
+    n_executions: int = 0
+    n_steps: int = 0
+    n_archived: int = 0
+    n_archived_steps: int = 0
+    n_texts: int = 0
+    n_rejected: int = 0
+    n_others: int = 0
+    copies: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return what was removed as text, a line for copies that still hold it."""
+        named = {
+            "executions": self.n_executions,
+            "steps": self.n_steps,
+            "archived executions": self.n_archived,
+            "archived steps": self.n_archived_steps,
+            "texts": self.n_texts,
+            "rejected rows": self.n_rejected,
+            "rows about them": self.n_others,
+        }
+        removed = ", ".join(f"{n:,} {noun}" for noun, n in named.items() if n)
+        lines = [f"removed {removed}" if removed else "nothing of it is in the store"]
+        if self.copies:
+            lines.append(
+                f"copies that still hold what they held: {', '.join(self.copies)}; delete them yourself"
+            )
+        return "\n".join(lines)
+
+
+_KNOWN = """
+select record_key, task_id, parent_task_id, external_id, task_group, session_id, repo, source, timestamp,
+    time_source, solution_summary
+from {table}
+"""
+
+_WITH_WHAT_WORKED_FOR_IT = """
+create or replace temp table doomed as
+with recursive picked as (
+    select record_key, task_id from known where {which}
+    union
+    select k.record_key, k.task_id from known k join picked p on k.parent_task_id = p.task_id
+)
+select distinct record_key, task_id from picked
+"""
+
+_ALONE = "create or replace temp table doomed as select distinct record_key, task_id from known where {which}"
+
+_SPLIT = """
+create or replace temp table {name} as
+select * from known where record_key {which} (select record_key from doomed)
+"""
+
+_OTHERS = (
+    "delete from feedback where task_id in (select task_id from doomed)",
+    "delete from routing_decisions where task_id in (select task_id from doomed)",
+    "delete from solutions where solution_summary in (select solution_summary from going) "
+    "and solution_summary not in (select solution_summary from staying where solution_summary is not null)",
+    "delete from verdicts where joined_by = 'session' and value in (select session_id from going) "
+    "and value not in (select session_id from staying where session_id is not null)",
+    "delete from verdicts v where v.joined_by = 'task' "
+    "and exists (select 1 from going k where v.value in (k.external_id, k.task_group, cast(k.task_id as varchar))) "
+    "and not exists (select 1 from staying k where v.value in (k.external_id, k.task_group, cast(k.task_id as varchar)))",
+)
+
+_REJECTED = """
+delete from rejected
+where {which}
+    or source in (select source from going) and source not in (select source from staying where source is not null)
+"""
+
+_NAMES_IT = "regexp_matches({text}, '(^|[^0-9A-Za-z_-])' || regexp_escape($value) || '($|[^0-9A-Za-z_-])')"
+
+
+def forget(
+    connection: duckdb.DuckDBPyConnection,
+    store: Path,
+    *,
+    repo: str | None = None,
+    session: str | None = None,
+    before: date | None = None,
+) -> Forgotten:
+    """Remove the executions of a repo, of a session, or recorded before a time (UTC), with all that hangs on them.
+
+    That is their steps, texts that nobody else has, feedback, decisions and verdicts on them, and the
+    executions that worked for those of the repo or session. They leave archive files too, which are written
+    anew. Rejected rows go when all executions of their file do; for a session those that name it as well, for
+    a time those refused before it. Removed records, and for a session all that it may still bring, are
+    remembered as forgotten. How far a log was read stays, and so does the ledger, which names files.
+
+    All tables change in one transaction. A run that is killed leaves at most archive files that nothing
+    refers to; the next run removes them.
+
+    Raises:
+        StoreError: when not exactly one of the three is given, or an archive file cannot be read or written;
+            then nothing was removed.
+    """
+    which, refused, value = _choice(repo, session, before)
+    given = {"value": value}
+    moment = now().replace(tzinfo=None)
+    _pick(connection, store, which, given, with_workers=before is None)
+    written = thinning.write_anew(connection, store)
+    with transaction(connection):
+        n_steps = _delete(connection, "steps")
+        n_executions = _delete(connection, "executions")
+        n_others = sum(_changed(connection, statement) for statement in _OTHERS)
+        n_rejected = _changed(connection, _REJECTED.format(which=refused), given)
+        n_texts = archive.delete_unused_texts(connection)
+        n_archived, n_archived_steps = thinning.note(connection, written)
+        gone = fetch(connection, "select cast(record_key as varchar) as record_key from doomed")["record_key"]
+        remember(connection, "record", gone, moment)
+        if session is not None:
+            remember(connection, "session", pl.Series([value]), moment)
+        for view in MATERIALISED:
+            connection.execute(f'drop table if exists "{view}_mv"')
+        connection.execute("delete from view_refreshes")
+        ledger.note(connection, "forget", moment, {"n_removed": n_executions})
+    thinning.sweep(connection, store)
+    return Forgotten(
+        n_executions, n_steps, n_archived, n_archived_steps, n_texts, n_rejected, n_others, _copies(store)
+    )
+
+
+def _choice(repo: str | None, session: str | None, before: date | None) -> tuple[str, str, Any]:
+    """Return which executions and which rejected rows go, as conditions on `$value`, and the value."""
+    if sum(bool(one) for one in (repo, session, before)) != 1:
+        raise StoreError("say what to forget by exactly one of a repo, a session and a time")
+    if repo:
+        return "repo = $value", "$value is null", masking.name(repo)
+    if session:
+        named = " or ".join(_NAMES_IT.format(text=text) for text in ("content", "source"))
+        return "session_id = $value", named, masking.name(session)
+    assert before is not None
+    moment = before if isinstance(before, datetime) else datetime.combine(before, time())
+    moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return "time_source = 'recorded' and timestamp < $value", "rejected_at < $value", moment
+
+
+def _pick(
+    connection: duckdb.DuckDBPyConnection,
+    store: Path,
+    which: str,
+    given: dict[str, Any],
+    *,
+    with_workers: bool,
+) -> None:
+    """Make the temporary tables `known` (store and archive), `doomed` (keys), `going` and `staying`."""
+    known = _KNOWN.format(table="executions")
+    if connection.execute("select 1 from archives limit 1").fetchall():
+        archive.show(connection, store)
+        known += "union all" + _KNOWN.format(table=archive.ARCHIVE_VIEW)
+    connection.execute(f"create or replace temp table known as {known}")
+    connection.execute((_WITH_WHAT_WORKED_FOR_IT if with_workers else _ALONE).format(which=which), given)
+    connection.execute(_SPLIT.format(name="going", which="in"))
+    connection.execute(_SPLIT.format(name="staying", which="not in"))
+
+
+def _changed(
+    connection: duckdb.DuckDBPyConnection, statement: str, given: dict[str, Any] | None = None
+) -> int:
+    ((n_rows,),) = connection.execute(statement, given).fetchall()
+    return int(n_rows)
+
+
+def _delete(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return _changed(connection, f"delete from {table} where record_key in (select record_key from doomed)")
+
+
+def _copies(store: Path) -> tuple[str, ...]:
+    """Return the copies of a store that downgrades and resets have left beside it."""
+    names = sorted(os.listdir(store.parent))
+    return tuple(name for name in names if name.startswith(f"{store.name}.") and name.endswith(".copy"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -172,7 +171,7 @@ class _Reader:
         if self.with_parent and session.parent and session.n_tasks == 0:
             session.parent_task = _parent_task(self.path, session)
         session.number = line.number
-        self.position = Position(line.offset, asdict(session))
+        self.position = Position(line.offset, session.state())
         if by != "nobody":
             session.n_tasks += 1
         self.open = OpenTask(session, line.number, asked, record.at, by)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,9 +58,9 @@ class Session:
     turn_began: float | None = None
     turn_is_split: bool = False
 
-    def copy(self) -> Session:
-        """Return the state as it is now."""
-        return replace(self)
+    def state(self) -> dict[str, Any]:
+        """Return the state as the JSON object that makes it again."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
     def learn(self, record: Record) -> None:
         """Take what a `session_meta` or `turn_context` line says; the first session_meta says whose file it is."""

@@ -6,15 +6,13 @@ import re
 from datetime import datetime
 from typing import Any
 
+from learnlab.ingest.clock import Clock, last_part
 from learnlab.ingest.codex_lines import Record, content_text, outcome_of, request_text, totals_of
 from learnlab.ingest.codex_session import Session, Totals, seconds
 from learnlab.ingest.kinds import words
 from learnlab.ingest.shapes import number, obj, text
 from learnlab.ingest.tasks import Step, Task
 from learnlab.models import DurationSource, StepKind
-
-_PAUSE = 300.0
-"""A longer silence, in seconds, is somebody being away."""
 
 _CALLS = words("""
     response_item/function_call response_item/custom_tool_call response_item/local_shell_call
@@ -57,22 +55,13 @@ class OpenTask:
         )
         self.by = by
         self.is_answered = False
-        self._first = self._last = at
-        self._gaps = self._work = 0.0
+        self._clock = Clock(at)
+        self._work = 0.0
         self._told = _told(session)
         self._has_turn = False
         self._calls: dict[str, tuple[Step, bool]] = {}
         self._files: set[str] = set()
         self._n_interruptions = 0
-
-    def _touch(self, at: datetime | None) -> None:
-        if at is None:
-            return
-        self._first = self._first or at
-        if self._last is not None and at > self._last:
-            gap = (at - self._last).total_seconds()
-            self._gaps += gap if gap <= _PAUSE else 0.0
-        self._last = max(self._last or at, at)
 
     def add(self, record: Record, session: Session, line: int) -> None:
         """Take a line into the task."""
@@ -86,7 +75,7 @@ class OpenTask:
         elif kind in _ENDS:
             self._end(said, at)
         elif kind == "compacted":
-            self._touch(at)
+            self._clock.saw(at)
             self.is_answered = True
             key = f"{session.id}:{at.isoformat() if at else line}"
             self.task.steps.append(Step(StepKind.COMPACTION, key, line, at, model=session.model))
@@ -99,15 +88,15 @@ class OpenTask:
         elif kind in ("event_msg/task_started", "event_msg/turn_started"):
             session.turn_began, session.turn_is_split = (seconds(at) if at else None), False
         elif kind in ("event_msg/error", "event_msg/stream_error"):
-            self._touch(at)
+            self._clock.saw(at)
             self.task.error_message = text(said.get("message")) or text(obj(said.get("error")).get("message"))
         elif kind == "response_item/reasoning":
-            self._touch(at)
+            self._clock.saw(at)
         if kind in _WORK or not self.is_answered:
             self._told = _told(session)
 
     def _answer(self, answer: str, at: datetime | None) -> None:
-        self._touch(at)
+        self._clock.saw(at)
         if answer:
             self.is_answered = True
             self.task.solution_summary, self.task.error_message = answer, None
@@ -126,10 +115,10 @@ class OpenTask:
         if used is not None and any(used) and session.totals is None:
             self._message(f"{session.id}:{at.isoformat() if at else line}:{used}", used, session, at, line)
         else:
-            self._touch(at)
+            self._clock.saw(at)
 
     def _message(self, key: str, used: Totals, session: Session, at: datetime | None, line: int) -> None:
-        self._touch(at)
+        self._clock.saw(at)
         self.is_answered = True
         self.task.steps.append(
             Step(
@@ -141,7 +130,7 @@ class OpenTask:
     def _call(
         self, kind: str, said: dict[str, Any], session: Session, at: datetime | None, line: int
     ) -> None:
-        self._touch(at)
+        self._clock.saw(at)
         self.is_answered = True
         short = kind.partition("/")[2]
         invoked = obj(said.get("invocation"))
@@ -160,7 +149,7 @@ class OpenTask:
             self._calls[call or f"={name}"] = (step, False)
 
     def _end(self, said: dict[str, Any], at: datetime | None) -> None:
-        self._touch(at)
+        self._clock.saw(at)
         self._files.update(path for path in obj(said.get("changes")) if isinstance(path, str))
         call = text(said.get("call_id")) or f"={text(said.get('name'))}"
         if call not in self._calls:
@@ -197,38 +186,28 @@ class OpenTask:
     def closed(self, session: Session, is_last: bool) -> Task:
         """Return the task with what is known when it ends; `is_last` where the file ends before the next one."""
         task = self.task
-        told = self._told if self.is_answered else _told(session)
-        task.repo = last_part(told.pop("cwd"))
-        model = told.pop("model")
+        cwd, model, *rest = self._told if self.is_answered else _told(session)
+        task.repo = last_part(cwd)
         if not any(step.model for step in task.steps):
             task.model = model
         task.file_count = len(self._files)
         turn_runs = is_last and session.turn_began is not None and self.is_answered
         if self._has_turn and not turn_runs:
             task.duration_seconds, task.duration_source = round(self._work, 6), DurationSource.WORK
-        elif self._last is not None and self.is_answered:
-            task.duration_seconds, task.duration_source = round(self._gaps, 6), DurationSource.GAPS
-        if self._first is not None and self._last is not None:
-            task.metadata["wall_seconds"] = round((self._last - self._first).total_seconds(), 3)
-        task.metadata |= {name: value[:200] for name, value in told.items() if value}
+        elif self._clock.wall_seconds is not None and self.is_answered:
+            task.duration_seconds = round(self._clock.gap_seconds, 6)
+            task.duration_source = DurationSource.GAPS
+        if self._clock.wall_seconds is not None:
+            task.metadata["wall_seconds"] = round(self._clock.wall_seconds, 3)
+        told = zip(("branch", "version", "effort"), rest, strict=True)
+        task.metadata |= {name: value[:200] for name, value in told if value}
         if self._n_interruptions:
             task.metadata["n_interruptions"] = self._n_interruptions
         return task
 
 
-def _told(session: Session) -> dict[str, str | None]:
-    names = ("cwd", "model", "branch", "version", "effort")
-    return {name: getattr(session, name) for name in names}
-
-
-def last_part(path: str | None) -> str | None:
-    """Return the last part of a folder's path, of Unix or Windows; None where there is none.
-
-    >>> last_part("/home/ada/shop/"), last_part("C:\\\\work\\\\shop"), last_part("/")
-    ('shop', 'shop', None)
-    """
-    parts = [part for part in re.split(r"[/\\]", path or "") if part.strip()]
-    return parts[-1][:500] if parts else None
+def _told(session: Session) -> tuple[str | None, ...]:
+    return session.cwd, session.model, session.branch, session.version, session.effort
 
 
 def asked_in(record: Record) -> tuple[str, str] | None:

@@ -1,0 +1,52 @@
+"""How long a task took by the times of what happened in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+PAUSE_SECONDS = 300.0
+"""A longer silence is somebody being away, not work."""
+
+
+class Clock:
+    """The times that were seen in a task, in the order in which they stood in its log.
+
+    >>> clock = Clock(datetime(2026, 3, 2, 9, 0))
+    >>> clock.saw(datetime(2026, 3, 2, 9, 1))
+    >>> clock.saw(datetime(2026, 3, 2, 12, 0))
+    >>> clock.gap_seconds, clock.wall_seconds
+    (60.0, 10800.0)
+    """
+
+    def __init__(self, began: datetime | None) -> None:
+        self._first = self._last = began
+        self.gap_seconds = 0.0
+
+    def saw(self, at: datetime | None) -> None:
+        """Take the time of a line; one before the latest so far adds nothing."""
+        if at is None:
+            return
+        if self._first is None or self._last is None:
+            self._first = self._last = at
+        elif at > self._last:
+            gap = (at - self._last).total_seconds()
+            self.gap_seconds += gap if gap <= PAUSE_SECONDS else 0.0
+            self._last = at
+
+    @property
+    def wall_seconds(self) -> float | None:
+        """The seconds from the first time to the latest, None where there was no time at all."""
+        if self._first is None or self._last is None:
+            return None
+        return (self._last - self._first).total_seconds()
+
+
+def last_part(path: str | None) -> str | None:
+    """Return the last part of a folder's path, of Unix or Windows; None where there is none.
+
+    >>> last_part("/home/ada/shop/"), last_part("C:\\\\work\\\\shop"), last_part("/")
+    ('shop', 'shop', None)
+    """
+    parts = [part for part in re.split(r"[/\\]", path or "") if part.strip()]
+    return parts[-1][:500] if parts else None

@@ -192,6 +192,19 @@ def test_time_is_the_requests_own_and_the_rest_of_the_wall_clock(history: duckdb
     ]
 
 
+def test_the_rest_is_no_waiting_where_a_model_is_not_timed(con: duckdb.DuckDBPyConnection) -> None:
+    for own, seconds in ((A, 2.0), (B, None), (C, 9.0)):
+        task(con, own, metadata='{"wall_seconds": 7}')
+        step(con, own, "tool_call", name="shell", duration_seconds=1.0)
+        step(con, own, model="m-1", duration_seconds=seconds)
+    rest = [each for each in look(con, "agent_time", "what, name") if each["what"] in ("waiting", "untold")]
+    # Request C's steps ran side by side, for longer together than the wall clock.
+    assert [(each["what"], each["n_steps"], each["seconds"]) for each in rest] == [
+        ("untold", 1, 6.0),
+        ("waiting", 2, 4.0),
+    ]
+
+
 @pytest.mark.parametrize("metadata", ['{"wall_seconds": "soon"}', '{"wall_seconds": -1}', '{"wall_seconds": {}}', "[]",
                                       '{"wall_seconds": "inf"}', '{"wall_seconds": null}', None])  # fmt: skip
 def test_a_wall_clock_that_is_none_is_unknown(con: duckdb.DuckDBPyConnection, metadata: str | None) -> None:

@@ -222,6 +222,8 @@ def test_what_is_not_known_is_said() -> None:
     assert said.startswith(
         "7 of 7 messages (100.0 %) used tokens whose price is unknown, of m-0, m-1, m-2, m-3, m-4, 2 more:"
     )
+    nameless = plain(sentences.unpriced(costs({"model": "unknown", "n_unpriced": 1})))
+    assert "of a model that no log names" in nameless
     assert sentences.unpriced(costs({})) == "No message used tokens whose price is unknown."
     assert "1 of 4 messages (25.0 %) have only part" in plain(
         sentences.partial(costs({"n_messages": 4, "n_partial": 1}))
@@ -235,6 +237,14 @@ def test_what_is_not_known_is_said() -> None:
     )
     empty = pl.DataFrame(schema={"what": pl.String, "name": pl.String, "seconds": pl.Float64})
     assert sentences.time_went(empty) == "No log here tells how long a step took."
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(90.0, "90 s"), (300.0, "5 min"), (9000.0, "2.5 h")])
+def test_time_is_told_in_a_unit_that_fits(seconds: float, text: str) -> None:
+    rows = pl.DataFrame({"what": ["untold", "model"], "name": ["untold", "m"], "seconds": [seconds / 2] * 2})
+    assert (
+        plain(sentences.time_went(rows)) == f"Of {text}, models took 50.0 %, what no log tells apart 50.0 %."
+    )
 
 
 def test_shares_of_tokens_add_up_to_those_counted() -> None:

@@ -15,7 +15,13 @@ OTHERS = "others"
 PARTS = {"own work": "#0072B2", "subagents": "#E69F00", "compaction": "#CC79A7"}
 """The colour of each part of the work in every figure."""
 
-WHERE = {"model": "#0072B2", "tool": "#E69F00", "compaction": "#CC79A7", "waiting": "#8C8C8C"}
+WHERE = {
+    "model": "#0072B2",
+    "tool": "#E69F00",
+    "compaction": "#CC79A7",
+    "waiting": "#8C8C8C",
+    "untold": "#D9D9D9",
+}
 """The colour of each thing that time goes to."""
 
 TOKENS_IN = {

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from learnlab.intervals import TOO_FEW
+from learnlab.models import UNKNOWN
 from learnlab.reports.sentences import estimated, shown
 
 
@@ -16,6 +17,12 @@ def _sum(frame: pl.DataFrame, column: str) -> Any:
 
 def _n(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _span(seconds: float) -> str:
+    """Return a length of time in hours, minutes or seconds."""
+    unit, size = ("h", 3600) if seconds >= 7200 else ("min", 60) if seconds >= 120 else ("s", 1)
+    return f"{shown(seconds / size, 'plain')}\N{NO-BREAK SPACE}{unit}"
 
 
 def _share(part: float, whole: float) -> str:
@@ -55,7 +62,7 @@ def unpriced(models: pl.DataFrame) -> str:
     n, n_all = _sum(rows, "n_unpriced"), _sum(models, "n_messages")
     if not n:
         return "No message used tokens whose price is unknown."
-    names = rows["model"].head(5).to_list()
+    names = ["a model that no log names" if name == UNKNOWN else name for name in rows["model"].head(5)]
     named = ", ".join([*names, f"{rows.height - 5} more"] if rows.height > 5 else names)
     return (
         f"{n:,} of {_n(n_all, 'message')} ({_share(n, n_all)}) used tokens whose price is unknown, of {named}: the "
@@ -137,7 +144,7 @@ def time_went(time: pl.DataFrame) -> str:
     >>> rows = pl.DataFrame({"what": ["model", "tool", "tool", "waiting"], "name": ["m", "shell", "read", "waiting"],
     ...     "seconds": [3600.0, 1800.0, 180.0, 5400.0]})
     >>> print(time_went(rows))
-    Of 3.05 hours, models took 32.8 %, tools 18.0 % (most of it shell), waiting 49.2 %.
+    Of 3.05 h, models took 32.8 %, tools 18.0 % (most of it shell), waiting 49.2 %.
     """
     sums = dict(time.drop_nulls("seconds").group_by("what").agg(pl.col("seconds").sum()).iter_rows())
     whole = sum(sums.values())
@@ -145,13 +152,19 @@ def time_went(time: pl.DataFrame) -> str:
         return "No log here tells how long a step took."
     tools = time.filter(what="tool").group_by("name").agg(pl.col("seconds").sum()).sort("seconds", "name")
     most = f" (most of it {tools[-1, 'name']})" if sums.get("tool") else ""
-    order = {"model": "models took", "tool": "tools", "compaction": "compactions", "waiting": "waiting"}
+    order = {
+        "model": "models took",
+        "tool": "tools",
+        "compaction": "compactions",
+        "waiting": "waiting",
+        "untold": "what no log tells apart",
+    }
     told = [
         f"{words} {_share(sums[what], whole)}{most if what == 'tool' else ''}"
         for what, words in order.items()
         if sums.get(what)
     ]
-    return f"Of {shown(whole / 3600, 'plain')} hours, {', '.join(told)}."
+    return f"Of {_span(whole)}, {', '.join(told)}."
 
 
 _MEASURED = {

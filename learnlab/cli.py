@@ -121,12 +121,15 @@ def lab(db: str) -> None:
 @click.option("--executions", type=click.IntRange(1, 10_000_000), default=20_000, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def simulate(db: str, executions: int, seed: int) -> None:
-    """Fill a store with a simulated fleet whose truth is known."""
-    from learnlab.ingest.sample import simulate_into
+    """Fill a store with a simulated fleet whose truth is known, and agents' sessions beside it."""
+    from learnlab.ingest.sample import simulate_into, simulate_sessions_into
     from learnlab.store import Store
 
-    counts = simulate_into(Store(db).ensure(), executions, seed)
+    store = Store(db).ensure()
+    counts = simulate_into(store, executions, seed)
     click.echo(f"{counts.n_accepted:,} executions stored in {db}, {counts.n_duplicates:,} were there already")
+    counts = simulate_sessions_into(store, seed)
+    click.echo(f"beside them {counts.n_accepted:,} of agents' sessions, with the steps inside them")
 
 
 @main.command()

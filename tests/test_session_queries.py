@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 
 from learnlab.ingest.assemble import assemble
+from learnlab.ingest.sample import ensure_sample, simulate_into, simulate_sessions_into
 from learnlab.ingest.simulated_sessions import HELPER, NAME, simulated_sessions
 from learnlab.ingest.tasks import Piece, Step
 from learnlab.models import StepKind
-from learnlab.store import sqlfiles
+from learnlab.store import Store, sqlfiles
 
 MIGRATIONS = sorted((Path(__file__).parent.parent / "sql" / "migrations").glob("*.up.sql"))
 NOON = datetime(2026, 3, 31, 12)
@@ -367,3 +368,29 @@ def test_models_without_a_price(history: duckdb.DuckDBPyConnection) -> None:
     rows = ask(history, "unpriced_models")
     # The message of request A that names no model, and an execution of which no message is known.
     assert [tuple(each.values()) for each in rows] == [("m-9", 1, 1, 7, 0), ("unknown", 1, 1, 100, 10)]
+
+
+def test_sessions_are_stored_once_beside_the_fleet(store: Store) -> None:
+    fleet = simulate_into(store, 40)
+    first, again = simulate_sessions_into(store), simulate_sessions_into(store)
+    assert (first.n_accepted, first.n_duplicates) == (again.n_duplicates, again.n_accepted)
+    assert (fleet.n_accepted, first.n_rejected, again.n_accepted) == (40, 0, 0)
+    assert store.query("integrity")["n"].sum() == 0
+    costs = store.view("agent_costs", days_back=1000)
+    # What the store makes of an execution's messages and what the views add up are the same.
+    assert costs.filter(n_unpriced=0)["cost_usd"].sum() == pytest.approx(
+        store.sql("select sum(actual_cost) as usd from executions where source = $1", [NAME])["usd"].item()
+    )
+    assert store.sql("select distinct model_tier from outcomes where model = $1", [HELPER]).rows() == [
+        ("small",)
+    ]
+
+
+def test_a_sample_from_before_gets_its_sessions() -> None:
+    sample = Store("sample").ensure()
+    simulate_into(sample, 5)
+    ensure_sample(sample)
+    n = sample.sql("select count(*) as n from executions where source = $1", [NAME])["n"].item()
+    assert n > 400
+    ensure_sample(sample)
+    assert sample.sql("from executions").height == 5 + n

@@ -1,8 +1,10 @@
-"""The bundled sample: a simulated fleet in a store of its own, made when somebody first needs it."""
+"""The bundled sample: a simulated fleet and agents' sessions in a store of their own, made when first needed."""
 
 from __future__ import annotations
 
 from learnlab.errors import StoreError
+from learnlab.ingest import simulated_sessions as sessions
+from learnlab.ingest.assemble import assemble
 from learnlab.ingest.simulated_truth import Truth, truth
 from learnlab.ingest.simulator import simulate
 from learnlab.store import Counts, Store, connection
@@ -30,20 +32,42 @@ def simulate_into(store: Store, n: int = 20_000, seed: int = SAMPLE_SEED) -> Cou
     return counts
 
 
+def simulate_sessions_into(store: Store, seed: int = SAMPLE_SEED) -> Counts:
+    """Store a simulated history of agents' sessions with the steps inside them; what is there counts once.
+
+    Raises:
+        StoreError: when the store cannot be written.
+    """
+    batch = assemble(sessions.simulated_sessions(seed), sessions.NAME, sessions.NAME)
+    store.set_tiers({name: tier.value for name, tier in sessions.TIERS.items()})
+    return store.add(
+        batch.executions,
+        batch.rejected,
+        steps=batch.steps,
+        kinds=batch.kinds,
+        source=sessions.NAME,
+        mapping=f"seed {seed}",
+        kind="simulation",
+    )
+
+
 def ensure_sample(store: Store) -> None:
-    """Make the sample when it is the store that is wanted and there is none yet.
+    """Make the sample, or what is missing of it, when it is the store that is wanted.
 
     Raises:
         StoreError: when another store is wanted that does not exist.
     """
-    if store.name == SAMPLE and (not store.exists() or not len(store.ensure().sql("from ledger limit 1"))):
-        simulate_into(store.ensure())
-    elif not store.exists():
+    if store.name != SAMPLE and not store.exists():
         raise StoreError(
             f"there is no store {store.name!r}: fill it with `learnlab ingest FILE --db {store.name}`"
         )
-    else:
-        store.ensure()
+    store.ensure()
+    if store.name == SAMPLE:
+        known = store.sql("select source from ledger")["source"]
+        if not len(known):
+            simulate_into(store)
+        if sessions.NAME not in known:
+            simulate_sessions_into(store)
 
 
 def simulated_truth() -> Truth:

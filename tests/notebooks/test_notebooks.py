@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from learnlab.ingest.run import ingest
-from learnlab.ingest.sample import simulate_into
+from learnlab.ingest.sample import simulate_into, simulate_sessions_into
 from learnlab.reports.publish import FOLDER, SAY, STOP
 from learnlab.store import Store
 
@@ -46,9 +46,10 @@ def outputs(notebook: nbformat.NotebookNode, kind: str) -> list[Any]:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small simulated fleet in a store of its own."""
+    """A small simulated fleet, and agents' sessions beside it, in a store of their own."""
     store = Store(tmp_path_factory.mktemp("fleet") / "fleet.duckdb").ensure()
     simulate_into(store, 3000, seed=5)
+    simulate_sessions_into(store, seed=5)
     return store.path
 
 

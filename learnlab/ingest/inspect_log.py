@@ -129,7 +129,7 @@ def _header(stream: BinaryIO, entries: Iterable[evalzip.ZipEntry]) -> tuple[dict
 
 
 def _of_summaries(
-    summaries: list[Any], seen: set[tuple[str, int]], run: Run, n_entries: int
+    summaries: list[Any], seen: set[tuple[str, int]], run: Run, n_samples: int
 ) -> Iterator[Entry]:
     """Yield the samples of a log that kept no whole ones, or whose own entry cannot be read."""
     told = {_known(summary): summary for summary in summaries if isinstance(summary, dict)}

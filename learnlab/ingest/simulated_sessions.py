@@ -45,9 +45,10 @@ TIERS = {
     "claude-opus-4-5-20251101": Tier.LARGE,
     "claude-sonnet-4-5-20250929": Tier.MEDIUM,
     "gpt-5-codex": Tier.MEDIUM,
+    "harrier-preview": Tier.MEDIUM,
     HELPER: Tier.SMALL,
 }
-"""The tier of each model; the one that no price table knows has none."""
+"""The tier of each model, as somebody wrote it down; a price table would not know the last but one."""
 
 REPOS = ("orchard-api", "copper-billing", "quill-web", "latch-auth", "mill-pipeline")
 REPO_SHARES = (0.38, 0.22, 0.18, 0.12, 0.10)
@@ -173,7 +174,7 @@ def _task(rng: Random, piece: Piece, key: str, repo: str, session: str, agent: s
     lead, phrase = rng.choice(texts()["leads"][task_type]), rng.choice(topic["phrases"])
     task = Task(
         key, len(piece.tasks) + 1, f"{lead} {phrase}.", task_type=task_type, repo=repo, session_id=session,
-        task_group=session, agent=agent, solution_summary=topic["plain"],
+        task_group=session, agent=agent,
     )  # fmt: skip
     piece.tasks.append(task)
     piece.kinds[

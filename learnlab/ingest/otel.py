@@ -136,6 +136,9 @@ def _read_whole(exports: Iterable[dict[str, Any] | str]) -> Piece:
             call = understood(span, number)
             traces.add(call)
             piece.kinds["spans of agents" if call.is_genai else "other spans"] += 1
+    if not number:
+        piece.faults.append((1, "holds no spans", ""))
+        piece.kinds["rejected"] += 1
     piece.tasks = traces.tasks()
     return piece
 

@@ -77,6 +77,15 @@ class Usage:
         return bool(self.input or self.output)
 
 
+_NO_USAGE = Usage(None, None, None, None)
+_TOKENS = frozenset((*_INPUT, *_OUTPUT))
+_TELLING = _TOKENS | {
+    "gen_ai.operation.name", "openinference.span.kind", "traceloop.span.kind", "llm.request.type",
+    "gen_ai.tool.name", "gen_ai.evaluation.name",
+}  # fmt: skip
+"""The attributes without which a span says nothing about models, tools, agents or verdicts."""
+
+
 @dataclass(slots=True)
 class Call:
     """A span understood: its role, names, usage; `position` is the line or entry it stands at, from 1."""
@@ -118,10 +127,12 @@ def understood(span: Span, position: int) -> Call:
     (<Role.MODEL: 'model'>, 12, None)
     """
     said = span.attributes
+    if span.name != EVALUATION and not span.events and _TELLING.isdisjoint(said):
+        return Call(span, position, Role.OTHER, _NO_USAGE, session=_text(said, _SESSION))
     usage = _usage(said)
     role = _role(span, usage)
-    names = _AGENT[:2] if role is not Role.AGENT else _AGENT
-    hosts = [HOSTS.get((text(said.get(name)) or "").lower()) for name in _PROVIDER]
+    hosts = (HOSTS.get((text(said.get(name)) or "").lower()) for name in _PROVIDER)
+    names = _AGENT if role is Role.AGENT else _AGENT[:2]
     return Call(
         span=span,
         position=position,
@@ -161,6 +172,8 @@ def _usage(said: dict[str, Any]) -> Usage:
 
     It does when it is more than the input, or when only then the parts come to the stated total.
     """
+    if _TOKENS.isdisjoint(said):
+        return _NO_USAGE
     taken, given, total, read, write = (
         next((found for name in names if (found := whole(said.get(name))) is not None), None)
         for names in (_INPUT, _OUTPUT, _TOTAL, _CACHE_READ, _CACHE_WRITE)

@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from learnlab.ingest.shapes import items, obj, text, whole
@@ -15,13 +16,17 @@ EVALUATION = "gen_ai.evaluation.result"
 """What the event, span or log record is called that carries a verdict."""
 
 _KEPT = (
-    "gen_ai.", "llm.", "openinference.", "traceloop.", "input.", "output.", "session.", "agent.", "tool.",
-    "error", "exception.", "event.name", "gcp.vertex.agent.", "ai.", "message", "content", "role",
-    "service.name", "vcs.repository.name", "otel.status_", "embedding.",
+    "gen_ai.", "llm.usage.", "llm.token_count.", "llm.cost.", "llm.model_name", "llm.provider", "llm.system",
+    "llm.request.type", "llm.request.model", "llm.response.model", "llm.input_messages.",
+    "llm.output_messages.", "llm.prompts.", "llm.completions.", "openinference.", "traceloop.", "input.",
+    "output.", "session.", "agent.", "tool.name", "error", "exception.", "event", "gcp.vertex.agent.",
+    "ai.prompt", "ai.response.text", "message", "content", "service.name", "vcs.repository.name",
+    "otel.status_", "embedding.",
 )  # fmt: skip
 """How the names of attributes begin that anybody here asks for; the rest is let go of at once."""
 
 _HEX = re.compile(r"[0-9a-fA-F]{1,32}")
+_WRITTEN_OUT = re.compile(r"(?!0+$)(?:[0-9a-f]{16}){1,2}")
 _DEEPEST = 20
 _ERROR_CODES = (2, "2", "STATUS_CODE_ERROR", "ERROR")
 
@@ -168,13 +173,18 @@ def attributes_of(raw: Any) -> dict[str, Any]:
     {'gen_ai.usage.input_tokens': '12'}
     """
     if isinstance(raw, dict):
-        return {name: plain(value) for name, value in raw.items() if name.startswith(_KEPT)}
+        return {name: plain(value) for name, value in raw.items() if _is_kept(name)}
     found: dict[str, Any] = {}
     for one in items(raw):
-        name = obj(one).get("key")
-        if isinstance(name, str) and (name.startswith(_KEPT) or name == "event"):
-            found[name] = plain(one.get("value"))
+        if type(one) is dict and type(name := one.get("key")) is str and _is_kept(name):
+            value = one.get("value")
+            found[name] = value if type(value) is str else plain(value)
     return found
+
+
+@lru_cache(maxsize=4096)
+def _is_kept(name: str) -> bool:
+    return name.startswith(_KEPT)
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -200,6 +210,8 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 def _id(value: Any, width: int) -> str:
     """Return an id as hex text: hex as it is written in OTLP/JSON, base64 as protobuf's own JSON writes it."""
+    if type(value) is str and len(value) == width and _WRITTEN_OUT.fullmatch(value):
+        return value
     said = (text(value) or "").strip()
     if said.endswith("=") and len(said) in (12, 24):
         try:

@@ -27,6 +27,7 @@ from pydantic_core import PydanticSerializationError
 from learnlab.errors import StoreError
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
+from learnlab.store import masking
 from learnlab.store.frames import conform
 from learnlab.store.limits import SCHEMA
 from learnlab.store.lock import beside
@@ -102,6 +103,12 @@ def frame_of(records: list[ExecutionRecord]) -> pl.DataFrame:
     )
 
 
+def _masked(records: list[ExecutionRecord]) -> bytes:
+    """Return records as the lines that reach the disk: without the secrets in their texts."""
+    masked, n_masked = masking.frame(frame_of(records), masking.EXECUTION_TEXTS)
+    return masked.write_ndjson().encode() if n_masked else lines_of(records)
+
+
 class SpoolWriter:
     """Appends records to one store's spool; safe to share between threads.
 
@@ -117,8 +124,8 @@ class SpoolWriter:
         self._pid = 0
 
     def append(self, records: list[ExecutionRecord]) -> None:
-        """Append records and return once they are acknowledged, all of them or none."""
-        data = lines_of(records)
+        """Append records, their secrets masked, and return once they are acknowledged, all of them or none."""
+        data = _masked(records)
         with self._lock:
             try:
                 self._write(data)

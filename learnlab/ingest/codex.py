@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from datetime import UTC, datetime
 from pathlib import Path
 
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
 from learnlab.ingest.codex_lines import ENVELOPES, ITEMS, KNOWN, Record, record_of
-from learnlab.ingest.codex_session import Session, seconds
+from learnlab.ingest.codex_session import Session
 from learnlab.ingest.codex_tasks import OpenTask, asked_in
 from learnlab.ingest.formats import Head, LogFormat
 from learnlab.ingest.kinds import Kinds, words
 from learnlab.ingest.lines import UNFINISHED, Line, lines_of, opened_at
+from learnlab.ingest.parents import task_under_way
 from learnlab.ingest.raw import shown
 from learnlab.ingest.sources import printable
 from learnlab.ingest.tasks import Piece, Task
@@ -74,23 +75,15 @@ def _parent_task(path: Path, session: Session) -> str | None:
     found = next(path.parent.glob(pattern), None)
     if found is None and len(path.parents) > 3 and all(part.isdecimal() for part in path.parts[-4:-1]):
         found = next(path.parents[3].glob(f"*/*/*/{pattern}"), None)
-    key = None
-    if found is not None and found != path:
-        for began, own in _beginnings(found, found.stat().st_size):
-            key = own if began <= (session.born or 0.0) else key
-    return key
-
-
-@lru_cache(maxsize=64)
-def _beginnings(path: Path, size: int) -> tuple[tuple[float, str], ...]:
-    """Return when each task of a rollout began, with its key; `size` makes a grown file another one."""
-    try:
-        pieces = list(_pieces(path, Position(), with_parent=False))
-    except SourceError:
-        return ()
-    return tuple(
-        (seconds(task.timestamp), task.key) for piece in pieces for task in piece.tasks if task.timestamp
+    if found is None or found == path:
+        return None
+    return task_under_way(
+        _alone, found, datetime.fromtimestamp(session.born or 0.0, UTC).replace(tzinfo=None)
     )
+
+
+def _alone(path: Path) -> Iterator[Piece]:
+    return _pieces(path, Position(), with_parent=False)
 
 
 class _Reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import gzip
 import json
 import random
 import sys
@@ -21,6 +22,8 @@ from learnlab.ingest.batch import Position
 from learnlab.ingest.formats import Head
 from learnlab.ingest.lines import loaded
 from learnlab.ingest.otel import FORMAT
+from learnlab.ingest.otel_binary import exports_of
+from learnlab.ingest.otel_spans import spans_of
 from learnlab.models import DurationSource, ErrorType, StepKind, SuccessSource
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -546,6 +549,59 @@ def test_binary_without_its_package_says_what_to_install(read_back, monkeypatch)
     monkeypatch.setitem(sys.modules, "opentelemetry.proto.collector.trace.v1.trace_service_pb2", None)
     with pytest.raises(SourceError, match=r'pip install "learnlab\[otel\]"'):
         read_back(data, name="spans.bin")
+
+
+def test_binary_values_of_every_kind():
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    request = ExportTraceServiceRequest()
+    made = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    made.attributes.add(key="input.value").value.array_value.values.add().string_value = "a"
+    pair = made.attributes.add(key="output.value").value.kvlist_value.values.add(key="k")
+    pair.value.double_value = 0.5
+    made.attributes.add(key="error.type").value.bytes_value = b"x"
+    made.attributes.add(key="gen_ai.prompt")
+    made.events.add(name="gen_ai.choice").attributes.add(key="message").value.bool_value = True
+    (found,) = exports_of(request.SerializeToString())
+    (one,) = spans_of(found)
+    assert one.attributes == {
+        "input.value": ["a"],
+        "output.value": {"k": 0.5},
+        "error.type": None,
+        "gen_ai.prompt": None,
+    }
+    assert one.events == (("gen_ai.choice", {"message": True}),)
+
+
+def test_an_error_and_a_server_s_half_in_a_jaeger_export(read_back):
+    given = as_jaeger([span(9, name="POST"), span(1, 9, **AGENT), span(2, 1, **CHAT, **USAGE)])
+    spans = given["data"][0]["spans"]
+    spans[1]["tags"] += [{"key": "error", "value": True}, {"key": "otel.status_description", "value": "down"}]
+    spans[1]["references"].insert(0, {"refType": "FOLLOWS_FROM", "traceID": TRACE, "spanID": "77"})
+    spans += [None, {"spanID": "1"}]
+    given["data"].append(None)
+    (task,), kinds, faults = read_back(json.dumps(given, indent=1).encode())
+    assert (task.error_message, task.error_type, task.success) == ("down", ErrorType.UNKNOWN, None)
+    assert (task.metadata["service"], kinds["rejected"], len(faults)) == ("shop", 3, 3)
+
+
+def test_a_document_that_is_too_long_is_refused(read_back, monkeypatch):
+    monkeypatch.setattr(otel, "MAX_DOCUMENT", 1 << 10)
+    with pytest.raises(SourceError, match="export it in parts"):
+        read_back(CONTAINERS["pretty"].encode())
+
+
+def test_gzipped_lines(read_back):
+    (task,), kinds, _ = read_back(gzip.compress(lines([span(1, **CHAT, **USAGE)])), name="spans.jsonl.gz")
+    assert (tokens(task), kinds) == ((100, 10), {"spans of agents": 1})
+
+
+def test_a_file_whose_first_lines_are_broken_is_read_line_by_line(read_back):
+    data = b'{"resourceSpans": [\n' * 25 + lines([span(1, **CHAT, **USAGE)])
+    _, kinds, _ = read_back(b'{"resourceSpans": [\n{"scopeSpans": [\n' + lines([span(1, **CHAT, **USAGE)]))
+    assert kinds == {"rejected": 2, "spans of agents": 1}
+    tasks, kinds, faults = read_back(data)
+    assert (len(tasks), kinds, len(faults)) == (1, {"rejected": 25, "spans of agents": 1}, 25)
 
 
 FOREIGN = [

@@ -104,6 +104,9 @@ def _document(path: Path) -> Iterator[Piece]:
     try:
         export: Any = loaded(data.removeprefix(b"\xef\xbb\xbf").strip())
     except ValueError as error:
+        if data.count(b'"resourceSpans"') > 1:
+            yield from _lines(path, Position())
+            return
         export = str(error)
     yield _read_whole([export if isinstance(export, (dict, str)) else "is no JSON object"])
 

@@ -45,7 +45,7 @@ class Span:
     start: int | None = None
     end: int | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
-    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    events: tuple[tuple[str, dict[str, Any]], ...] = ()
     is_error: bool = False
     message: str | None = None
     resource: dict[str, Any] = field(default_factory=dict)
@@ -155,7 +155,7 @@ def _jaeger_span(raw: Any, resource: dict[str, Any]) -> Span | str:
     )
 
 
-def _events(raw: Any, name: str, attributes: str) -> list[tuple[str, dict[str, Any]]]:
+def _events(raw: Any, name: str, attributes: str) -> tuple[tuple[str, dict[str, Any]], ...]:
     """Return the events that say something about models, tools or errors."""
     found = []
     for event in items(raw):
@@ -163,7 +163,7 @@ def _events(raw: Any, name: str, attributes: str) -> list[tuple[str, dict[str, A
         called = text(obj(event).get(name)) or text(said.get("event")) or text(said.get("event.name")) or ""
         if called.startswith(("gen_ai.", "exception")):
             found.append((called, said))
-    return found
+    return tuple(found)
 
 
 def attributes_of(raw: Any) -> dict[str, Any]:

@@ -15,8 +15,8 @@ class Tree:
     >>> from learnlab.ingest.otel_attributes import understood
     >>> from learnlab.ingest.otel_spans import Span
     >>> tree = Tree([understood(Span("t", "b", "a", ""), 1), understood(Span("t", "a", "b", ""), 2)])
-    >>> [call.span.id for call in tree.above("b")], tree.parent_of("a")
-    (['a'], None)
+    >>> [call.span.id for call in tree.above("b")], list(tree.above("a"))
+    (['a'], [])
     """
 
     def __init__(self, calls: Iterable[Call]) -> None:
@@ -42,11 +42,6 @@ class Tree:
                 ring = [own for own, place in path.items() if place >= path[at]]
                 del self._parents[min(ring)]
             is_clear.update(path)
-
-    def parent_of(self, own: str) -> Call | None:
-        """Return the call right above one, None at the top."""
-        parent = self._parents.get(own)
-        return None if parent is None else self.calls[parent]
 
     def above(self, own: str) -> Iterator[Call]:
         """Yield what stands above a call, from right above to the top."""

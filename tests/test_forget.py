@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from learnlab.errors import StoreError
+from learnlab.ingest.batch import REJECTED_SCHEMA, STEPS_SCHEMA
+from learnlab.store import Forgotten, ReadPosition, Store, archive, migrations
+from learnlab.store import connection as connection_module
+from learnlab.store.frames import conform
+from learnlab.store.spool import SpoolWriter
+
+DAY = datetime(2026, 5, 1)
+PLAIN = "the plain task that stays"
+SECRET = "Quince-marmalade-recipe"
+
+
+def uuid(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def task(number: int, text: str = PLAIN, **given) -> dict:
+    plain = {
+        "task_id": uuid(number),
+        "timestamp": DAY + timedelta(minutes=number),
+        "task_type": "test",
+        "task_description": text,
+        "repo": "shop",
+        "model_tier": "small",
+        "pool_type": "x",
+        "session_id": f"session-{number}",
+        "parent_task_id": None,
+        "source": f"toy:{number}.jsonl",
+        "solution_summary": text,
+    }
+    return plain | given
+
+
+def add(store: Store, *tasks: dict, rejected: dict[str, str] | None = None) -> int:
+    """Add tasks with a step each, and rejected rows (source → content); return how many were accepted."""
+    good, faults = conform(pl.DataFrame(list(tasks), infer_schema_length=None))
+    assert not len(faults), faults
+    steps = [
+        dict.fromkeys(STEPS_SCHEMA)
+        | {"step_key": uuid(1000 + int(one["task_id"][-4:])), "record_key": one["task_id"], "kind": "message"}
+        | {"cost_source": "unknown", "is_partial": False, "is_counted": True, "source_position": 1}
+        | {"input_tokens": 8, "output_tokens": 1, "error": f"{one['task_description']} failed"}
+        for one in tasks
+    ]
+    accepted = store.add(
+        good.with_columns(record_key="task_id"), steps=pl.DataFrame(steps, schema=STEPS_SCHEMA)
+    )
+    for source, content in (rejected or {}).items():
+        refused = pl.DataFrame([(1, "cut short", content)], schema=REJECTED_SCHEMA, orient="row")
+        store.add(good.clear(), refused, source=source)
+    return accepted.n_accepted
+
+
+def left(store: Store) -> list[int]:
+    return [int(text[-4:]) for text in store.sql("select task_id from executions order by 1").to_series()]
+
+
+def files_with(store: Store, text: str) -> list[str]:
+    """Return the files of a store, its lock and archive among them, in which a text can be found, packed or not."""
+    beside = [path for path in store.path.parent.rglob("*") if path.is_file()]
+    return [path.name for path in beside if text.encode() in plain_bytes(path)]
+
+
+def plain_bytes(path: Path) -> bytes:
+    if path.suffix == ".parquet":
+        return str(pl.read_parquet(path).rows()).encode()
+    return path.read_bytes()
+
+
+def test_exactly_one_thing_is_forgotten_at_a_time(store):
+    for wrong in ({}, {"repo": "a", "session": "b"}, {"repo": ""}):
+        with pytest.raises(StoreError, match="exactly one"):
+            store.forget(**wrong)
+    with store.reading(), pytest.raises(StoreError, match="finish that before forgetting"):
+        store.forget(repo="a")
+
+
+def test_a_repo_goes_with_all_that_hangs_on_it_and_what_worked_for_it(store):
+    add(store, task(1, SECRET, repo="hidden"), task(2), task(3, SECRET, repo="shop", parent_task_id=uuid(1)))
+    add(store, task(4, SECRET, repo="unknown", parent_task_id=uuid(3)))
+    with store.writing() as connection:
+        for number in (1, 2):
+            connection.execute(
+                "insert into feedback (feedback_id, task_id, timestamp) values (uuid(), ?, now()::timestamp)",
+                [uuid(number)],
+            )
+            connection.execute(
+                "insert into routing_decisions values (uuid(), ?, now()::timestamp, '[]', '{}', '{}', null)",
+                [uuid(number)],
+            )
+        connection.execute(
+            "insert into solutions (pattern_id, solution_summary) values (uuid(), ?), (uuid(), ?)",
+            [SECRET, PLAIN],
+        )
+    done = store.forget(repo="hidden")
+    assert done == Forgotten(n_executions=3, n_steps=3, n_texts=1, n_others=3)
+    assert left(store) == [2]
+    for table, n in (("steps", 1), ("texts", 1), ("feedback", 1), ("routing_decisions", 1), ("solutions", 1)):
+        assert store.sql(f"select count(*) from {table}").item() == n, table
+    assert store.sql("select n_removed from ledger where kind = 'forget'").item() == 3
+    assert migrations.validate(store.path) == []
+    assert files_with(store, SECRET) == []
+    assert files_with(store, PLAIN) == ["store.duckdb"]
+
+
+def test_a_text_that_others_have_stays(store):
+    add(store, task(1, repo="hidden"), task(2))
+    assert store.forget(repo="hidden").n_texts == 0
+    assert store.sql("select text from texts").item() == PLAIN
+
+
+def test_the_file_is_written_anew_whole(store):
+    add(store, *(task(n, f"{SECRET} {n} {n**7}", repo="hidden") for n in range(1, 400)), task(900))
+    with store.writing() as connection:
+        connection.execute("create view mine as select count(*) as n from executions")
+        connection.execute("checkpoint")
+    assert files_with(store, SECRET) == ["store.duckdb"]
+    store.forget(repo="hidden")
+    assert files_with(store, SECRET) == []
+    assert store.sql("from mine").item() == 1
+    assert store.path.stat().st_mode & 0o777 == 0o600
+    assert migrations.validate(store.path) == []
+    assert add(store, task(901)) == 1
+    assert store.sql("select count(*) - count(distinct seq) from ledger").item() == 0
+
+
+def test_a_session_goes_and_does_not_come_back_even_when_it_grows(store):
+    first = task(1, SECRET, session_id="gone")
+    helper = task(2, SECRET, session_id="other", parent_task_id=uuid(1))
+    add(store, first, helper, task(3))
+    assert store.forget(session="gone").n_executions == 2
+    assert add(store, first, helper) == 0
+    assert add(store, task(1, SECRET + " grown", session_id="gone"), task(4, SECRET, session_id="gone")) == 0
+    late = task(5, SECRET, session_id="late", parent_task_id=uuid(4))
+    assert add(store, late) == 0
+    assert left(store) == [3]
+    assert files_with(store, SECRET) == []
+    assert migrations.validate(store.path) == []
+
+
+def test_a_repo_that_was_forgotten_may_do_something_new(store):
+    add(store, task(1, repo="hidden"))
+    store.forget(repo="hidden")
+    assert add(store, task(1, "changed", repo="hidden")) == 0
+    assert add(store, task(2, repo="hidden")) == 1
+
+
+@pytest.mark.parametrize(
+    "before",
+    [date(2026, 5, 2), datetime(2026, 5, 2), datetime(2026, 5, 2, tzinfo=UTC)],
+    ids=["date", "naive", "utc"],
+)
+def test_before_a_time_goes_what_was_recorded_before(store, before):
+    old = task(1, SECRET, timestamp=datetime(2026, 5, 1, 23, 59))
+    add(store, old, task(2, timestamp=datetime(2026, 5, 2)), task(3, timestamp=None, parent_task_id=uuid(1)))
+    assert store.forget(before=before).n_executions == 1
+    assert left(store) == [2, 3]
+
+
+def test_rejected_rows_go_with_their_file_or_their_session(store):
+    add(
+        store,
+        task(1, session_id="gone-1", source="toy:1"),
+        task(2, source="toy:2"),
+        rejected={
+            "toy:1": "half a line",
+            "toy:2": 'sessionId: "gone-1" broken',
+            "toy:3": "of session gone-12",
+        },
+    )
+    assert store.forget(session="gone-1").n_rejected == 2
+    assert store.sql("select source from rejected").to_series().to_list() == ["toy:3"]
+    add(store, task(5, repo="b", source="toy:5"), task(6, source="toy:6"), task(7, repo="b", source="toy:6"))
+    add(store, task(8), rejected={"toy:5": "five", "toy:6": "six"})
+    assert store.forget(repo="b").n_rejected == 1
+    assert sorted(store.sql("select source from rejected").to_series()) == ["toy:3", "toy:6"]
+    assert store.forget(before=datetime(2000, 1, 2)).n_rejected == 0
+
+
+def test_the_archive_forgets_as_well(store):
+    old = {"timestamp": DAY - timedelta(days=100)}
+    older = {"timestamp": DAY - timedelta(days=300)}
+    add(
+        store,
+        task(1, SECRET, repo="hidden", **older),
+        task(2, **old),
+        task(3, SECRET, repo="hidden", **old),
+        task(4),
+    )
+    assert store.retain(200).n_rows == 1
+    assert store.retain(30).n_rows == 2
+    assert len(files_with(store, SECRET)) >= 2
+    done = store.forget(repo="hidden")
+    assert (done.n_executions, done.n_archived, done.n_archived_steps) == (0, 2, 2)
+    assert "2 archived executions, 2 archived steps" in done.summary()
+    assert files_with(store, SECRET) == []
+    assert store.sql("select task_id from executions_archive").to_series().to_list() == [uuid(2)]
+    assert store.sql("select record_key from steps_archive").to_series().to_list() == [uuid(2)]
+    assert store.sql("select n_rows, n_steps from archives").rows() == [(1, 1)]
+    assert len(list(archive.folder(store.path).iterdir())) == 2
+    assert add(store, task(1, SECRET + "!", repo="hidden", **older)) == 0
+    assert migrations.validate(store.path) == []
+
+
+def test_what_waits_in_the_spool_is_forgotten_too(store, make_record):
+    add(store, task(1))
+    SpoolWriter(store.path).append([make_record(repo="hidden", task_description=SECRET)])
+    assert files_with(store, SECRET)
+    assert store.forget(repo="hidden").n_executions == 1
+    assert files_with(store, SECRET) == []
+
+
+def test_verdicts_on_what_is_gone_go(store):
+    add(store, task(1, session_id="gone", external_id="a"), task(2, session_id="kept", external_id="b"))
+    rows = [("session", "gone"), ("session", "kept"), ("task", "a"), ("task", "b"), ("branch", "main")]
+    given = pl.DataFrame(rows, schema=["joined_by", "value"], orient="row").with_columns(
+        success=True,
+        success_source=pl.lit("ci"),
+        quality_score=pl.lit(None, dtype=pl.Float64),
+        source=pl.lit("x"),
+    )
+    store.add_verdicts(given)
+    assert store.forget(session="gone").n_others == 2
+    assert sorted(store.sql("select value from verdicts").to_series()) == ["b", "kept", "main"]
+
+
+def test_how_far_a_log_was_read_stays_and_copies_are_named(store):
+    position = ReadPosition("1.jsonl", "toy", 1, 10, 5, 10, "hash", {"line": 3})
+    add(store, task(1, repo="hidden"))
+    store.keep_positions([position])
+    copy = migrations.keep_copy(store.path)
+    done = store.forget(repo="hidden")
+    assert done.copies == (copy.name,)
+    assert copy.name in done.summary().splitlines()[1]
+    assert store.positions() == {"1.jsonl": position}
+
+
+def test_a_run_that_broke_off_is_completed_by_the_next(store, monkeypatch):
+    old = {"timestamp": DAY - timedelta(days=100)}
+    add(store, task(1, SECRET, repo="hidden", **old), task(2, **old), task(3, SECRET, repo="hidden"), task(4))
+    store.retain(30)
+
+    def no_room(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection_module, "sync", no_room)
+        with pytest.raises(StoreError, match="cannot be written anew: No space left"):
+            store.forget(repo="hidden")
+    assert left(store) == [4]
+    assert [path.name for path in store.path.parent.glob("*.rewritten*")] == []
+    stray = archive.folder(store.path) / "executions-20260101-20260102-0000.parquet"
+    pl.DataFrame({"task_description": [SECRET]}).write_parquet(stray)
+    store.forget(repo="hidden")
+    assert files_with(store, SECRET) == []
+    assert store.sql("select count(*) from executions_archive").item() == 1
+
+
+def test_nothing_is_removed_when_the_archive_cannot_be_read(store):
+    add(store, task(1, repo="hidden", timestamp=DAY - timedelta(days=100)), task(2, repo="hidden"), task(3))
+    store.retain(30).path.unlink()
+    with pytest.raises(StoreError, match="archive files are gone"):
+        store.forget(repo="hidden")
+    assert left(store) == [2, 3]
+    assert migrations.validate(store.path) == []

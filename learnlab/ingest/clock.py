@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 PAUSE_SECONDS = 300.0
@@ -40,6 +41,26 @@ class Clock:
         if self._first is None or self._last is None:
             return None
         return (self._last - self._first).total_seconds()
+
+
+Span = tuple[datetime, datetime]
+"""When something began and ended."""
+
+
+def covered_seconds(spans: Iterable[Span]) -> float:
+    """Return the seconds that spans cover together; what overlaps counts once.
+
+    >>> nine = datetime(2026, 3, 2, 9)
+    >>> covered_seconds([(nine, nine.replace(second=5)), (nine.replace(second=3), nine.replace(second=8))])
+    8.0
+    """
+    total, reached = 0.0, None
+    for began, ended in sorted(spans):
+        start = began if reached is None else max(began, reached)
+        if ended > start:
+            total += (ended - start).total_seconds()
+            reached = ended
+    return total
 
 
 def last_part(path: str | None) -> str | None:

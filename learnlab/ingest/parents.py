@@ -17,11 +17,11 @@ Read = Callable[[Path], Iterator[Piece]]
 def task_under_way(read: Read, path: Path, at: datetime) -> str | None:
     """Return the key of the last task of a log that began at or before a time (naive UTC), None where there is none."""
     try:
-        size = path.stat().st_size
+        found = path.stat()
     except OSError:
         return None
     key = None
-    for began, own in _beginnings(read, path, size):
+    for began, own in _beginnings(read, path, (found.st_size, found.st_mtime_ns)):
         key = own if began <= at else key
     return key
 

@@ -157,6 +157,8 @@ def outcome_of(payload: dict[str, Any]) -> Outcome:
     """
     output = payload.get("output", payload.get("result"))
     said = content_text(output)
+    if isinstance(output, str) and not said.startswith("{") and "exit_code" not in payload:
+        return _told_in_text(said, payload)
     if said.startswith("{") and len(said) < 1 << 20:
         try:
             output = loaded(said.encode("utf-8", "replace"))
@@ -179,8 +181,14 @@ def outcome_of(payload: dict[str, Any]) -> Outcome:
     if "Ok" in told:
         answer = obj(told["Ok"])
         return Outcome(answer.get("isError") is True, _seconds(payload.get("duration")), said)
+    return _told_in_text(said, payload)
+
+
+def _told_in_text(said: str, payload: dict[str, Any]) -> Outcome:
     wall, code = _WALL.match(said), _EXIT.match(said)
-    return Outcome(int(code[1]) != 0 if code else None, number(wall[1]) if wall else None, said)
+    success = payload.get("success")
+    failed = int(code[1]) != 0 if code else not success if isinstance(success, bool) else None
+    return Outcome(failed, number(wall[1]) if wall else _seconds(payload.get("duration")), said)
 
 
 def _told(place: dict[str, Any]) -> float | None:

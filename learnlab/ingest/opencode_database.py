@@ -33,21 +33,26 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _opened(name: str) -> sqlite3.Connection:
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        connection = sqlite3.connect(f"file:{name}?{mode}", uri=True, timeout=10)
-        try:
-            connection.execute("pragma query_only = on")
-            connection.execute("pragma trusted_schema = off")
-            connection.execute("select count(*) from sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            connection.close()
-            if mode == "mode=ro" and "unable to open" in str(error):
-                continue
+    try:
+        return _connected(name, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if "unable to open" not in str(error):
             raise
-        connection.row_factory = _row
-        connection.text_factory = lambda data: data.decode("utf-8", "replace")
-        return connection
-    raise AssertionError("unreachable")
+        return _connected(name, "mode=ro&immutable=1")
+
+
+def _connected(name: str, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{name}?{mode}", uri=True, timeout=10)
+    try:
+        connection.execute("pragma query_only = on")
+        connection.execute("pragma trusted_schema = off")
+        connection.execute("select count(*) from sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    connection.row_factory = _row
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    return connection
 
 
 def _row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:

@@ -149,6 +149,7 @@ def test_costs_are_those_of_messages_or_as_the_log_states_them(history: duckdb.D
         (noon, "shop", "subagents", "m-2", 3, 0, 0, 0, pytest.approx(0.4)),
         (None, "bank", "own work", "m-1", 1, 0, 0, 1, 2.0),
     ]
+    assert [each["n_costs"] for each in rows] == [1, 1, 0, 3, 1]
     tokens = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "uncached_tokens", "output_tokens")
     assert [tuple(each[name] for name in tokens) for each in rows] == [
         (5, 0, 0, 0, 5),
@@ -165,6 +166,7 @@ def test_requests_carry_the_work_done_for_them(history: duckdb.DuckDBPyConnectio
     assert [first[name] for name in costs] == [1.0, pytest.approx(0.3), 0.5, pytest.approx(1.8), None]
     assert [stated[name] for name in costs] == [2.0, None, None, 2.0, 2.0]
     assert [orphan[name] for name in costs] == [None, 0.1, None, 0.1, 0.1]
+    assert [each["task_group"] for each in (first, stated, orphan)] == ["s-1", str(E), "s-1"]
     counts = ("n_subagents", "n_messages", "n_tool_calls", "n_tool_errors", "n_unpriced", "n_partial")
     assert [first[name] for name in counts] == [2, 5, 3, 1, 1, 1]
     assert [stated[name] for name in counts] == [0, 1, 1, 0, 0, 0]

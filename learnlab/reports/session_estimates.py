@@ -1,7 +1,7 @@
 """Sums and estimates over agents' sessions, made from the rows of the agent views.
 
 Sums are counts of what is known and have no interval. Requests of one session are not independent, so what is
-estimated over requests has bootstrap bounds over sessions.
+estimated over requests has bootstrap bounds over sessions; attempts at one problem go together alike.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "uncached_t
 def totals(costs: pl.DataFrame, *by: str) -> pl.DataFrame:
     """Return rows of the view agent_costs added up by some of its columns, the dearest first.
 
-    Columns: the groups, n_messages, n_unpriced, n_partial, n_reported, tokens by kind, cost_usd (null where
-    nothing is known).
+    Columns: the groups, n_messages, n_costs, n_unpriced, n_partial, n_reported, tokens by kind, cost_usd (null
+    where nothing is known).
 
-    >>> rows = pl.DataFrame({"model": ["a", "a"], "cost_usd": [1.0, None], "n_messages": [2, 3], "n_unpriced": [0, 3],
-    ...     "n_partial": [0, 0], "n_reported": [0, 0], **{name: [10, 20] for name in TOKENS}})
+    >>> rows = pl.DataFrame({"model": ["a", "a"], "cost_usd": [1.0, None], "n_messages": [2, 3], "n_costs": [2, 0],
+    ...     "n_unpriced": [0, 3], "n_partial": [0, 0], "n_reported": [0, 0], **{name: [10, 20] for name in TOKENS}})
     >>> totals(rows, "model").select("n_messages", "n_unpriced", "input_tokens", "cost_usd").row(0)
     (5, 3, 30, 1.0)
     """
-    counts = ("n_messages", "n_unpriced", "n_partial", "n_reported", *TOKENS)
+    counts = ("n_messages", "n_costs", "n_unpriced", "n_partial", "n_reported", *TOKENS)
     cost = pl.when(pl.col("cost_usd").count() > 0).then(pl.col("cost_usd").sum())
     groups = costs.group_by(by).agg(pl.col(counts).sum(), cost.alias("cost_usd"))
     return groups.sort("cost_usd", *by, descending=[True, *(False for _ in by)], nulls_last=True)
@@ -64,22 +64,20 @@ def _median(values: NDArray[np.float64], clusters: NDArray[np.int64], n_clusters
 
 
 def medians(requests: pl.DataFrame, value: str, *by: str) -> pl.DataFrame:
-    """Return the median of the known values of each group of requests, bootstrapped over sessions.
+    """Return the median of the known values of each group of requests, bootstrapped over sessions (task_group).
 
     Columns: the groups, n (values known), n_sessions, `<value>_p50` and its bounds, null below `FEW_SESSIONS`.
-    A request without a session stands for itself.
 
-    >>> rows = pl.DataFrame({"repo": "shop", "session_id": list("aabcde"), "request_id": list("123456"),
-    ...     "cost": [1.0, 2.0, 4.0, 9.0, 9.0, 9.0]})
+    >>> rows = pl.DataFrame({"repo": "shop", "task_group": list("aabcde"), "cost": [1.0, 2.0, 4.0, 9.0, 9.0, 9.0]})
     >>> medians(rows, "cost", "repo").row(0)
     ('shop', 6, 5, 6.5, 2.0, 9.0)
     """
-    known = requests.drop_nulls(value).with_columns(_session=pl.coalesce("session_id", "request_id"))
+    known = requests.drop_nulls(value)
     rows = []
     ordered = known.sort(*by, value)
     groups = ordered.group_by(by, maintain_order=True) if by else [((), ordered)] if known.height else []
     for group, part in groups:
-        at = part["_session"].rank("dense").cast(pl.Int64).to_numpy() - 1
+        at = part["task_group"].rank("dense").cast(pl.Int64).to_numpy() - 1
         n_sessions = int(at.max()) + 1
         if n_sessions > BLOCKS:
             at = (np.random.default_rng(0).permutation(n_sessions) % BLOCKS)[at]

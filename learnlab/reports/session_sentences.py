@@ -32,19 +32,21 @@ def _share(part: float, whole: float) -> str:
 def spent(costs: pl.DataFrame, requests: pl.DataFrame) -> str:
     """Return what the known costs add up to (the views agent_costs and agent_requests), and what such a figure is.
 
-    >>> costs = pl.DataFrame({"cost_usd": [2.5], "n_messages": [4], "n_unpriced": [0], "n_reported": [0]})
+    >>> costs = pl.DataFrame({"cost_usd": [2.5], "n_costs": [4], "n_reported": [0]})
     >>> print(spent(costs, pl.DataFrame({"session_id": ["s", "s"]})))
     The known cost of 2 requests in 1 session is $2.5 at list price: what their tokens are priced at on the day,
     which is not what a subscriber pays.
     """
-    who = f"{_n(requests.height, 'request')} in {_n(requests['session_id'].n_unique(), 'session')}"
+    n_sessions = requests["session_id"].drop_nulls().n_unique()
+    inside = f" in {_n(n_sessions, 'session')}" if not requests["session_id"].null_count() else ""
+    who = f"{_n(requests.height, 'request')}{inside}"
     if not costs["cost_usd"].count():
         return f"No cost is known of {who}."
     total, n_reported = shown(_sum(costs, "cost_usd"), "usd"), _sum(costs, "n_reported")
-    n_priced = _sum(costs, "n_messages") - _sum(costs, "n_unpriced")
-    if n_reported >= n_priced:
+    n_costs = _sum(costs, "n_costs")
+    if n_reported >= n_costs:
         return f"The known cost of {who} is {total}, as their logs state it."
-    partly = f", {n_reported:,} of {_n(n_priced, 'message')} as the log states it" if n_reported else ""
+    partly = f", {n_reported:,} of {_n(n_costs, 'message')} as the log states it" if n_reported else ""
     return (
         f"The known cost of {who} is {total} at list price{partly}: what their tokens are priced at on the day, "
         "which is not what a subscriber pays."
@@ -212,7 +214,9 @@ def typical(median: pl.DataFrame) -> str:
         return "Too few to tell what a request typically costs."
     row = median.to_dicts()[0]
     figure = estimated(row, "whole_cost_usd_p50", "usd", "n")
-    return f"Half of the requests cost no more than {figure}, in {_n(row['n_sessions'], 'session')}."
+    return (
+        f"Half of the requests cost no more than {figure}, in {_n(row['n_sessions'], 'session')} or problems."
+    )
 
 
 def verdicts(requests: pl.DataFrame) -> str:

@@ -38,6 +38,7 @@ select
         else 'own work'
     end as part,  -- own work, subagents or compaction
     e.session_id,  -- the session, null for unknown
+    coalesce(e.task_group, e.session_id) as task_group,  -- what its likes share: a session, or a problem attempted several times; null for unknown
     e.repo,  -- repository, or unknown
     e.agent,  -- who did it, null for unknown
     coalesce(e.model, 'unknown') as model,  -- the model that wrote the most, or unknown

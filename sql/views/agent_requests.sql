@@ -23,6 +23,7 @@ with worked as (
 select
     w.request_id,  -- the request
     coalesce(e.session_id, w.session_id) as session_id,  -- the session, null for unknown
+    coalesce(e.task_group, w.session_id, cast(w.request_id as varchar)) as task_group,  -- what its likes share: a session, or a problem attempted several times; else itself
     coalesce(e.repo, w.repo) as repo,  -- repository, or unknown
     coalesce(e.started_at, w.started_at) as started_at,  -- UTC, null without a recorded time
     substr(t.text, 1, 200) as request,  -- the beginning of what was asked; null where the request is not in the store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,14 +40,61 @@ def main() -> None:
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--db", default="", help="The store to fill; else one named after the source.")
 @click.option("--mapping", default=None, help="A mapping's name or TOML file; else columns go by name.")
-def ingest(source: Path, db: str, mapping: str | None) -> None:
+@click.option("--format", "log_format", default="", help="Read every file as this; else told by content.")
+@click.option("--verdicts", type=click.Path(path_type=Path), help="A file of verdicts from elsewhere.")
+def ingest(source: Path, db: str, mapping: str | None, log_format: str, verdicts: Path | None) -> None:
     """Read a file, folder or glob of logs into a store; what is there already counts once."""
     from learnlab.ingest import ingest as read_in
     from learnlab.settings import store_for_source
     from learnlab.store import Store
 
-    report = read_in(source, Store(db or store_for_source(source)), mapping=mapping)
+    store = Store(db or store_for_source(source))
+    report = read_in(source, store, mapping=mapping, log_format=log_format, verdicts=verdicts)
     click.echo(report.summary())
+
+
+@main.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--db", default="", help="The store to fill; else one named after the source.")
+@click.option("--format", "log_format", default="", help="Read every file as this; else told by content.")
+def watch(source: Path, db: str, log_format: str) -> None:
+    """Keep a store current with a file or folder of logs, until interrupted; a later watch goes on from there."""
+    from learnlab.ingest.watch import watch as look
+    from learnlab.settings import store_for_source
+    from learnlab.store import Store
+
+    store = Store(db or store_for_source(source))
+    click.echo(f"watching {source} for {store.name}; Ctrl-C ends it")
+    try:
+        for report in look(source, store, log_format=log_format):
+            click.echo(report.summary())
+    except KeyboardInterrupt:
+        click.echo("ended; the next watch or ingest goes on from here")
+
+
+@main.command()
+def formats() -> None:
+    """List the kinds of logs that can be read, and where each tool keeps its files."""
+    from learnlab.ingest.registry import describe as describe_formats
+
+    click.echo(describe_formats())
+
+
+@main.command()
+@_store_option
+@click.option("--repo", help="Forget every execution of this repo.")
+@click.option("--session", help="Forget this session and its subagents.")
+@click.option("--before", type=click.DateTime(), help="Forget every execution from before this time (UTC).")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def forget(db: str, repo: str | None, session: str | None, before: datetime | None, yes: bool) -> None:
+    """Remove executions for good, from archives as well, and say what was removed."""
+    from learnlab.store import Store
+
+    store = Store(db)
+    asked = {"repo": repo, "session": session, "before": before}
+    what = " and ".join(f"{name} {value}" for name, value in asked.items() if value)
+    _confirm(yes, f"Forget {what or 'nothing'} in {store.name}? This cannot be undone.")
+    click.echo(store.forget(repo=repo, session=session, before=before).summary())
 
 
 @main.command()

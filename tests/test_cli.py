@@ -104,14 +104,14 @@ def test_wrong_settings_and_paths_are_one_line(monkeypatch):
 def test_the_schema_goes_up_and_down_and_says_what_is_lost(tmp_path):
     path = tmp_path / "learning.db"
     assert "0001 executions" in call("db", "upgrade", "--db-path", path, "-v").output
-    assert "version 3 of 3" in call("db", "status", "--db-path", path).output
+    assert "version 4 of 4" in call("db", "status", "--db-path", path).output
     assert "0003 learning" in call("db", "status", "--db-path", path, "-v").output
     assert "sound" in call("db", "validate", "--db-path", path, "-v").output
     refused = call("db", "downgrade", "--db-path", path, ok=False, answer="n\n").output
-    assert "Loses every solution" in refused
-    assert "version 3 of 3" in call("db", "status", "--db-path", path).output
+    assert "Loses every step" in refused
+    assert "version 4 of 4" in call("db", "status", "--db-path", path).output
     assert "a copy is" in call("db", "downgrade", "--db-path", path, "--yes", "-v").output
-    assert "version 2 of 3" in call("db", "status", "--db-path", path).output
+    assert "version 3 of 4" in call("db", "status", "--db-path", path).output
     call("db", "validate", "--db-path", path, ok=False)
     call("db", "upgrade", "--db-path", path)
 

@@ -13,7 +13,7 @@ import pytest
 
 from learnlab.errors import MappingError, SourceError
 from learnlab.ingest import FileReport, IngestReport, ingest
-from learnlab.ingest.tabular import Notes
+from learnlab.ingest.report import Notes
 from learnlab.store import Store
 from learnlab.store.merge import Counts
 
@@ -154,7 +154,7 @@ def test_transcripts_and_traces_are_not_taken_for_tables_of_executions(
     shared_data: Path, store: Store, kind: str
 ) -> None:
     with pytest.raises(SourceError, match=r"nothing in .* can be read"):
-        ingest(shared_data / kind, store)
+        ingest(shared_data / kind, store, log_format="table")
     assert store.sql("select count(*) as n from executions")["n"][0] == 0
 
 

@@ -28,7 +28,8 @@ from learnlab.ingest.hashes import hashes_of, json_objects
 from learnlab.ingest.jsonfile import read_json_array, read_json_lines
 from learnlab.ingest.parquetfile import read_parquet
 from learnlab.ingest.raw import RawRows
-from learnlab.ingest.tabular import Notes, read_batches
+from learnlab.ingest.report import Notes
+from learnlab.ingest.tabular import read_batches
 from learnlab.store.limits import SCHEMA
 
 HEADER = "task_id,prompt,model,success,cost_usd\n"

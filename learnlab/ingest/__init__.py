@@ -1,5 +1,6 @@
-"""Readers: logs of many kinds in, checked executions out; `ingest` puts them into a store."""
+"""Readers of the logs people have, prices and tiers, and the simulator."""
 
-from learnlab.ingest.run import FileReport, IngestReport, ingest
+from learnlab.ingest.report import FileReport, IngestReport
+from learnlab.ingest.run import ingest
 
 __all__ = ["FileReport", "IngestReport", "ingest"]

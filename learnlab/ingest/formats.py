@@ -62,22 +62,20 @@ def head_of(path: Path) -> Head:
 
 
 def _objects(start: bytes) -> Iterator[dict[str, object]]:
+    """Yield the objects on the first lines; of a document that goes on over lines the one that it is."""
     bare = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not bare.startswith(b"{"):
         return
-    found = False
-    for line in bare.split(b"\n")[:20]:
-        try:
-            value = loaded(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            found = True
+    lines = bare.split(b"\n")[:20]
+    is_document = _object(lines[0]) is None and len(start) < HEAD and _object(bare) is not None
+    for part in [bare] if is_document else lines:
+        if (value := _object(part)) is not None:
             yield value
-    if not found and len(start) < HEAD:
-        try:
-            value = loaded(bare)
-        except ValueError:
-            return
-        if isinstance(value, dict):
-            yield value
+
+
+def _object(data: bytes) -> dict[str, object] | None:
+    try:
+        value = loaded(data)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

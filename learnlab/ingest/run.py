@@ -1,161 +1,247 @@
-"""Ingestion: every file of a source, batch by batch, into a store, with every row accounted for."""
+"""Ingestion: every file of a source by the reader that fits it, batch by batch, with every line accounted for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID, uuid4
 
+import polars as pl
 from tqdm import tqdm
 
 from learnlab.errors import LearnlabError, MappingError, SourceError
+from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Batch
+from learnlab.ingest.formats import LogFormat
+from learnlab.ingest.growing import Growth, is_unchanged, place_of
 from learnlab.ingest.mapping import Mapping, load_mapping, mapping_for
+from learnlab.ingest.registry import FORMATS, detect, format_named
+from learnlab.ingest.report import FileReport, IngestReport, Notes, counted
 from learnlab.ingest.sources import find_files, printable
-from learnlab.ingest.tabular import Notes, columns_of, read_batches
-from learnlab.store import Store
+from learnlab.ingest.tabular import columns_of, read_batches
+from learnlab.ingest.tiers import set_tiers
+from learnlab.ingest.verdict_files import read_verdicts
+from learnlab.store import ReadPosition, Store
 from learnlab.store.merge import Counts
 
+T = TypeVar("T")
 
-def _n(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+_ROWS_TOGETHER, _FILES_TOGETHER = 20_000, 50
+"""The rows and steps, or the batches, for which the store is opened once: about a second's work."""
 
 
-@dataclass(frozen=True)
-class FileReport:
-    """What became of one file: its rows counted, and what a reader noticed."""
+def ingest(
+    source: str | Path,
+    store: Store,
+    *,
+    mapping: str | Path | None = None,
+    log_format: str = "",
+    verdicts: str | Path | None = None,
+) -> IngestReport:
+    """Read a file, a folder or a glob into a store and return what became of every row and line.
 
-    source: str
-    counts: Counts
-    notes: Notes
-
-    def hints(self) -> Iterator[str]:
-        """Yield a sentence for everything that somebody who reads the figures should know."""
-        counts, notes = self.counts, self.notes
-        if not counts.n_rows_read:
-            yield "no rows: there is only a header"
-        if notes.mapping:
-            yield f"read with mapping {notes.mapping}"
-        if counts.n_replaced:
-            yield f"{counts.n_replaced:,} replaced an earlier version of the same record"
-        if notes.n_naive_times:
-            yield f"{_n(notes.n_naive_times, 'time')} without a zone {_are(notes.n_naive_times)} taken as UTC"
-        if notes.n_untimed:
-            yield f"{_n(notes.n_untimed, 'row')} without a time: pages over time leave them out"
-        if notes.n_no_verdicts:
-            words, are = _n(notes.n_no_verdicts, "word"), _are(notes.n_no_verdicts)
-            yield f"{words} in the success column {are} no verdict: success is unknown there"
-        if notes.n_unmatched:
-            yield f"{_n(notes.n_unmatched, 'row')} without a partner in the joined file"
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What became of a source: its files, and the ones that nothing could read with the reason."""
-
-    ingest_id: UUID
-    store: str
-    files: list[FileReport] = field(default_factory=list)
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def counts(self) -> Counts:
-        """The rows of all files: accepted, duplicates and rejected add up to those read."""
-        return sum((file.counts for file in self.files), Counts())
-
-    def summary(self) -> str:
-        """Return the report as lines of text.
-
-        >>> from learnlab.store.merge import Counts
-        >>> file = FileReport("runs.csv", Counts(3, 1, 0, 1, 1), Notes(format="csv"))
-        >>> print(IngestReport(UUID(int=1), "sample", [file]).summary())
-        sample: 3 rows read from 1 file: 1 accepted, 1 duplicate, 1 rejected (see the table rejected)
-        """
-        counts, n_files = self.counts, len(self.files)
-        words = [
-            f"{counts.n_accepted:,} accepted",
-            _n(counts.n_duplicates, "duplicate"),
-            f"{counts.n_rejected:,} rejected" + (" (see the table rejected)" if counts.n_rejected else ""),
-        ]
-        lines = [
-            f"{self.store}: {_n(counts.n_rows_read, 'row')} read from {_n(n_files, 'file')}: {', '.join(words)}"
-        ]
-        lines += [f"  {file.source}: {hint}" for file in self.files for hint in file.hints()]
-        lines += [f"  not read: {reason}" for _, reason in self.unreadable]
-        return "\n".join(lines)
-
-
-def ingest(source: str | Path, store: Store, *, mapping: str | Path | None = None) -> IngestReport:
-    """Read a file, a folder or a glob into a store and return what became of every row.
-
-    Each batch is one transaction with its line in the ledger: what was killed half-way is completed by
-    running it again, and what is there already counts once. `mapping` is a packaged name or a TOML file;
-    without one, the packaged mapping that fits a file is used, else columns are found by their names. A store
-    that is not there yet is made when the first rows were read, so a source without any leaves none behind.
+    Each file is read by the reader that fits its content, or by the one that `log_format` names
+    (`learnlab formats` lists them; `table` is the one for tables). What fits nothing is listed in the report.
+    Each batch is one transaction with its line in the ledger and, for a log, how far it was read: what was
+    killed half-way is completed by running it again, a log that has grown is read on, and what is there
+    already counts once. `mapping` is a packaged name or a TOML file, for tables; without one, the packaged
+    mapping that fits is used, else columns are found by their names. `verdicts` is a file of verdicts from
+    elsewhere: `verdict_files.read_verdicts`. A store that is not there yet is made when the first rows were
+    read, so a source without any leaves none behind.
 
     Raises:
-        SourceError: when there is nothing there, or nothing that can be read.
+        SourceError: when there is nothing there, nothing that can be read, or no such format.
         MappingError: when the mapping is wrong, or does not fit a file named by itself.
         StoreError: when the store cannot be written.
     """
-    files = find_files(source)
-    chosen = load_mapping(mapping) if mapping is not None else None
-    report = IngestReport(uuid4(), store.name)
-    is_alone = len(files) == 1 and Path(source).expanduser().is_file()
-    if not is_alone:
-        joined = _joined_files(files, chosen)
-        files = [path for path in files if path.resolve() not in joined]
+    reading = Reading(store, mapping=mapping, log_format=log_format)
+    judged = read_verdicts(verdicts) if verdicts is not None else None
     root = Path(source).expanduser()
-    with tqdm(unit=" rows", unit_scale=True, leave=False, disable=None) as bar:
-        for path in files:
-            name = printable(path.relative_to(root.parent)) if root.is_dir() else path.name
-            name = printable(Path(name))
-            bar.set_description(name[-40:])
-            try:
-                report.files.append(_ingest_file(path, name, store, chosen, report.ingest_id, bar))
-            except (SourceError, MappingError) as error:
-                if is_alone:
-                    raise
-                report.unreadable.append((name, str(error)))
+    report = reading.read(find_files(source), root, is_alone=root.is_file())
     if not report.files:
         reasons = "; ".join(reason for _, reason in report.unreadable[:3])
         raise SourceError(f"nothing in {printable(root)} can be read: {reasons}")
+    if verdicts is not None and judged is not None and store.exists():
+        frame, n_open = judged
+        report.verdicts.append(store.add_verdicts(frame).summary())
+        if n_open:
+            report.verdicts.append(
+                f"{counted(n_open, 'row')} of {printable(Path(verdicts))} without a verdict yet"
+            )
     return report
 
 
-def _ingest_file(
-    path: Path, name: str, store: Store, mapping: Mapping | None, ingest_id: UUID, bar: tqdm[None]
-) -> FileReport:
-    notes, counts = Notes(), Counts()
-    for batch in _ahead(read_batches(path, mapping, notes, name)):
-        if not counts.n_rows_read:
-            store.ensure()
-            if notes.tiers:
-                store.set_tiers({model: tier.value for model, tier in notes.tiers.items()})
-        counts += store.add(
-            batch.executions,
-            batch.rejected,
-            n_rows_read=batch.n_rows_read,
-            source=f"{notes.format}:{name}",
-            mapping=notes.mapping or None,
-            ingest_id=ingest_id,
-        )
-        bar.update(batch.n_rows_read)
-    return FileReport(name, counts, notes)
+@dataclass
+class _Addition:
+    """A batch on its way from a file into the store, and where it is counted."""
+
+    batch: Batch
+    source: str
+    seen: FileReport
+    position: ReadPosition | None = None
 
 
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+class Reading:
+    """How files are read into one store, the same for every file and every time that they are looked at again.
+
+    Raises:
+        SourceError: when there is no such format.
+        MappingError: when the mapping is wrong.
+    """
+
+    def __init__(self, store: Store, *, mapping: str | Path | None = None, log_format: str = "") -> None:
+        self.store = store
+        self.mapping = load_mapping(mapping) if mapping is not None else None
+        self.form = format_named(log_format) if log_format else None
+        self.is_table = self.mapping is not None or (bool(log_format) and self.form is None)
+
+    def read(self, files: list[Path], root: Path, *, is_alone: bool = False) -> IngestReport:
+        """Read files found under `root` and return what became of them; `is_alone` lets errors through.
+
+        The next files are read while the store takes what was read; small files go in together, so that the
+        store is opened once for many.
+
+        Raises:
+            SourceError, MappingError: for the one file when `is_alone`.
+            StoreError: when the store cannot be written.
+        """
+        report = IngestReport(uuid4(), self.store.name)
+        with tqdm(unit=" rows", unit_scale=True, leave=False, disable=None) as bar:
+            for additions in _together(_ahead(self._additions(files, root, report, is_alone))):
+                self._store(additions, report.ingest_id)
+                bar.update(
+                    sum(max(one.batch.n_rows_read, sum(one.batch.kinds.values())) for one in additions)
+                )
+        if any(file.counts.n_accepted for file in report.files):
+            set_tiers(self.store)
+        return report
+
+    def _store(self, additions: list[_Addition], ingest_id: UUID) -> None:
+        with self.store.ensure().writing():
+            for one in additions:
+                notes = one.seen.notes
+                if notes.tiers:
+                    self.store.set_tiers({model: tier.value for model, tier in notes.tiers.items()})
+                one.seen.counts += self.store.add(
+                    one.batch.executions,
+                    one.batch.rejected,
+                    steps=one.batch.steps if notes.is_log else None,
+                    kinds=one.batch.kinds,
+                    position=one.position,
+                    n_rows_read=one.batch.n_rows_read,
+                    source=one.source,
+                    mapping=notes.mapping or None,
+                    ingest_id=ingest_id,
+                )
+
+    def _additions(
+        self, files: list[Path], root: Path, report: IngestReport, is_alone: bool
+    ) -> Iterator[_Addition]:
+        """Yield every file's batches, and note in the report each file and what cannot be read."""
+        known = self.store.positions()
+        forms: dict[Path, LogFormat | None] = {}
+
+        def refused(path: Path, error: LearnlabError) -> None:
+            if is_alone:
+                raise error
+            report.unreadable.append((_name_of(path, root), str(error)))
+
+        for path in files:
+            try:
+                forms[path] = self._form(path, known.get(place_of(path)))
+            except SourceError as error:
+                refused(path, error)
+        tables = [path for path, form in forms.items() if form is None]
+        joined = _joined_files(tables, self.mapping) if not is_alone else set()
+        units = {form.unit(path): path for path, form in reversed(forms.items()) if form is not None}
+        for path, form in forms.items():
+            if path.resolve() in joined or (form is not None and units[form.unit(path)] != path):
+                continue
+            name = _name_of(path, root)
+            try:
+                if form is None:
+                    yield from self._table(path, name, report)
+                else:
+                    unit = form.unit(path)
+                    yield from self._log(unit, form, known.get(place_of(unit)), name, report)
+            except (SourceError, MappingError) as error:
+                refused(path, error)
+
+    def _form(self, path: Path, position: ReadPosition | None) -> LogFormat | None:
+        """Return the kind of log that a file is read as, None for a table; one that is known is not opened."""
+        if self.is_table or self.form is not None:
+            return self.form
+        form = FORMATS.get(position.format) if position is not None else None
+        return form if form is not None and is_unchanged(path, position, form.version) else detect(path)
+
+    def _log(
+        self, path: Path, form: LogFormat, position: ReadPosition | None, name: str, report: IngestReport
+    ) -> Iterator[_Addition]:
+        seen = FileReport(name, Counts(), Notes(form.name, is_log=True))
+        notes, source = seen.notes, f"{form.name}:{name}"[:4000]
+        if is_unchanged(path, position, form.version):
+            notes.how = "unchanged"
+            report.files.append(seen)
+            return
+        growth = Growth(path, form, position)
+        for piece, reached in growth.pieces():
+            if not notes.how:
+                notes.how = growth.how
+                report.files.append(seen)
+            batch = assemble(piece, form.name, source)
+            notes.n_steps += len(batch.steps)
+            notes.kinds.update(batch.kinds)
+            notes.unpriced.update(_unpriced(batch.steps))
+            yield _Addition(batch, source, seen, reached)
+
+    def _table(self, path: Path, name: str, report: IngestReport) -> Iterator[_Addition]:
+        seen = FileReport(name, Counts(), Notes())
+        for batch in read_batches(path, self.mapping, seen.notes, name):
+            if seen not in report.files[-1:]:
+                report.files.append(seen)
+            yield _Addition(batch, f"{seen.notes.format}:{name}", seen)
+        if seen not in report.files[-1:]:  # a header alone
+            report.files.append(seen)
+
+
+def _together(additions: Iterable[_Addition]) -> Iterator[list[_Addition]]:
+    """Yield additions in groups that the store takes in one go: many small ones, or one large one."""
+    group: list[_Addition] = []
+    n_rows = 0
+    for one in additions:
+        group.append(one)
+        n_rows += one.batch.n_rows_read + len(one.batch.steps)
+        if n_rows >= _ROWS_TOGETHER or len(group) >= _FILES_TOGETHER:
+            yield group
+            group, n_rows = [], 0
+    if group:
+        yield group
+
+
+def _name_of(path: Path, root: Path) -> str:
+    """Return how a file is called in what is stored and said: its path from its root's name on."""
+    return printable(path.relative_to(root.parent) if root.is_dir() else Path(path.name))
+
+
+def _unpriced(steps: pl.DataFrame) -> Counter[str]:
+    """Return how many steps of each model have tokens but no cost."""
+    found = steps.filter(
+        pl.col("model").is_not_null(), pl.col("input_tokens") > 0, pl.col("cost_usd").is_null()
+    )
+    return Counter(found["model"].to_list())
+
+
+def _ahead(batches: Iterable[T]) -> Iterator[T]:
     """Yield batches while the next one is being read in a thread: reading goes on while the store writes."""
+    coming = iter(batches)
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
+        following = reader.submit(next, coming, None)
+        while (batch := following.result()) is not None:
+            following = reader.submit(next, coming, None)
             yield batch
 
 

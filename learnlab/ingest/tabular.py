@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,23 +19,10 @@ from learnlab.ingest.mapping import BY_NAME, Mapping, TableMapping, check_column
 from learnlab.ingest.parquetfile import UNREADABLE, read_parquet
 from learnlab.ingest.plan import Plan
 from learnlab.ingest.raw import ROWS_A_BATCH, Fault, RawRows, exact, regrouped, rejected_frame
+from learnlab.ingest.report import Notes
 from learnlab.ingest.sources import Format, Stream, opened, printable
 from learnlab.ingest.typed import typed
-from learnlab.models import Tier
 from learnlab.store.frames import conform
-
-
-@dataclass
-class Notes:
-    """What was noticed while a file was read: its format, the mapping used, and rows worth a word."""
-
-    format: str = ""
-    mapping: str = ""
-    tiers: dict[str, Tier] = field(default_factory=dict)
-    n_naive_times: int = 0
-    n_untimed: int = 0
-    n_no_verdicts: int = 0
-    n_unmatched: int = 0
 
 
 def raw_rows(stream: Stream, form: Format, name: str) -> Iterator[RawRows]:

@@ -137,6 +137,14 @@ def test_tokens_that_the_log_does_not_tell_apart_are_shown_so() -> None:
     }
 
 
+@pytest.mark.parametrize(("seconds", "unit"), [(100.0, "minutes"), (9000.0, "hours")])
+def test_time_has_a_unit_that_fits_and_a_legend_of_what_is_there(seconds: float, unit: str) -> None:
+    row = {"repo": "shop", "what": "tool", "name": "shell", "n_steps": 1, "n_errors": 0, "seconds": seconds}
+    told = json.dumps(charts.time_spent(pl.DataFrame([row])).to_dict())
+    assert f'"title": "{unit}"' in told
+    assert '"values": ["tool"]' in told
+
+
 def test_repos_without_an_interval_are_left_out_and_counted() -> None:
     rows = {"repo": ["a", "b"], "n": [20, 3], "n_sessions": [9, 2], "whole_cost_usd_p50": [2.0, 9.0],
             "whole_cost_usd_p50_low": [1.0, None], "whole_cost_usd_p50_high": [3.0, None]}  # fmt: skip
@@ -214,6 +222,8 @@ def test_what_was_spent_names_where_the_figures_come_from() -> None:
         "The known cost of 3 requests in 3 sessions is $2 at list price, 1 of 2 messages as the log"
     )
     assert "not what a subscriber pays" in said
+    more = plain(sentences.spent(costs({"n_messages": 4, "n_partial": 1}), requests(1)))
+    assert more.endswith("Of 25.0 % of the messages the log tells only part of the usage, so it was more.")
     stated = plain(sentences.spent(costs({"n_reported": 1}), requests(1)))
     assert stated == "The known cost of 1 request in 1 session is $1, as their logs state it."
     nothing = costs({"cost_usd": None, "n_costs": 0, "n_unpriced": 1})

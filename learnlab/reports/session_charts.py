@@ -33,11 +33,13 @@ TOKENS_IN = {
 """What became of tokens that went in, with its words and colour."""
 
 _STEP = {"day": "1d", "week": "1w", "month": "1mo"}
+_LONG = 7200.0
 
 
-def _colour(field: str, colours: dict[str, str]) -> alt.Color:
+def _colour(frame: pl.DataFrame, field: str, colours: dict[str, str]) -> alt.Color:
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=None, orient="top"))
+    present = [name for name in colours if name in frame[field].to_list()]
+    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=None, orient="top", values=present))
 
 
 def _placed(long: pl.DataFrame, field: str, names: dict[str, str]) -> pl.DataFrame:
@@ -63,10 +65,10 @@ def cost_over_time(costs: pl.DataFrame) -> Figure:
     places = pl.DataFrame({"model": [*ranked[:7], OTHERS], "_place": range(len(ranked[:7]) + 1)})
     bars = bars.with_columns(until=until).join(places, on="model", how="left").sort("period", "_place")
     figure = alt.Chart(bars).mark_bar(orient="vertical", stroke="white", strokeWidth=1)
+    ticks = {"interval": "day", "step": 1} if word == "day" else 8
+    axis = alt.Axis(format="%d %b", labelOverlap=True, tickCount=ticks)
     chart = figure.encode(
-        x=alt.X(
-            "period:T", title=f"{word} (UTC)", axis=alt.Axis(format="%d %b", labelOverlap=True, tickCount=8)
-        ),
+        x=alt.X("period:T", title=f"{word} (UTC)", axis=axis),
         x2="until:T",
         y=alt.Y(
             "cost_usd:Q",
@@ -105,7 +107,7 @@ def cost_by_repo(costs: pl.DataFrame) -> Figure:
     chart = figure.encode(
         x=_dollars("US dollars"),
         y=marks.rows_of("repo"),
-        color=_colour("part", PARTS),
+        color=_colour(bars, "part", PARTS),
         order=alt.Order("_place:Q"),
         tooltip=[
             "repo:N",
@@ -139,7 +141,7 @@ def tokens_in(costs: pl.DataFrame) -> Figure:
     chart = figure.encode(
         x=alt.X("share:Q", title="share of the tokens in", axis=alt.Axis(format="%", tickCount=6)),
         y=marks.rows_of("model"),
-        color=_colour("use", words),
+        color=_colour(bars, "use", words),
         order=alt.Order("_place:Q"),
         tooltip=[
             "model:N",
@@ -156,27 +158,29 @@ def tokens_in(costs: pl.DataFrame) -> Figure:
 
 
 def time_spent(time: pl.DataFrame) -> Figure:
-    """Return the hours that went to each model and tool, and to waiting: the 16 longest (the view agent_time)."""
+    """Return the time that went to each model and tool, and to waiting: the 16 longest (the view agent_time)."""
     sums = time.group_by("what", "name").agg(pl.col("seconds", "n_steps", "n_errors").sum())
-    sums = sums.filter(pl.col("seconds") > 0).with_columns(hours=pl.col("seconds") / 3600)
+    sums = sums.filter(pl.col("seconds") > 0)
+    unit, size = ("hours", 3600) if (sums["seconds"].sum() or 0) > _LONG else ("minutes", 60)
+    sums = sums.with_columns(spent=pl.col("seconds") / size)
     shown, left_out = marks.most(sums, "name", "seconds", 16)
     order = (
         shown.sort("seconds", "name", descending=[True, False])["name"].unique(maintain_order=True).to_list()
     )
     figure = alt.Chart(marks.ranked(shown, "name", order)).mark_bar(size=16)
     chart = figure.encode(
-        x=alt.X("hours:Q", title="hours", axis=alt.Axis(format=",.3~r", tickCount=6)),
+        x=alt.X("spent:Q", title=unit, axis=alt.Axis(format=",.3~r", tickCount=6)),
         y=marks.rows_of("name"),
-        color=_colour("what", WHERE),
+        color=_colour(shown, "what", WHERE),
         tooltip=[
             "what:N",
             "name:N",
-            alt.Tooltip("hours:Q", format=",.2f"),
+            alt.Tooltip("spent:Q", title=unit, format=",.2f"),
             alt.Tooltip("n_steps:Q", title="steps", format=",d"),
             alt.Tooltip("n_errors:Q", title="failed", format=",d"),
         ],
     ).properties(height=max(2, len(order)) * 26)
-    says = "Hours of requests spent in each model, in each tool, in compactions and in waiting."
+    says = "Time of requests spent in each model, in each tool, in compactions and in waiting."
     subtitle = f"sums of the requests' own steps; a subagent's time is in the tool that started it.{left_out}"
     return marks.finished(alt.layer(chart), "Where the time went", subtitle, says)
 

@@ -29,10 +29,17 @@ def _share(part: float, whole: float) -> str:
     return shown(part / whole, "rate") if whole else "none"
 
 
+_MORE = {
+    "n_unpriced": "the price is unknown",
+    "n_partial": "the log tells only part of the usage",
+}
+
+
 def spent(costs: pl.DataFrame, requests: pl.DataFrame) -> str:
     """Return what the known costs add up to (the views agent_costs and agent_requests), and what such a figure is.
 
-    >>> costs = pl.DataFrame({"cost_usd": [2.5], "n_costs": [4], "n_reported": [0]})
+    >>> costs = pl.DataFrame({"cost_usd": [2.5], "n_costs": [4], "n_reported": [0],
+    ...     "n_messages": [4], "n_unpriced": [0], "n_partial": [0]})
     >>> print(spent(costs, pl.DataFrame({"session_id": ["s", "s"]})))
     The known cost of 2 requests in 1 session is $2.5 at list price: what their tokens are priced at on the day,
     which is not what a subscriber pays.
@@ -42,14 +49,19 @@ def spent(costs: pl.DataFrame, requests: pl.DataFrame) -> str:
     who = f"{_n(requests.height, 'request')}{inside}"
     if not costs["cost_usd"].count():
         return f"No cost is known of {who}."
+    rest = "".join(
+        f" Of {_share(_sum(costs, column), _sum(costs, 'n_messages'))} of the messages {what}, so it was more."
+        for column, what in _MORE.items()
+        if _sum(costs, column)
+    )
     total, n_reported = shown(_sum(costs, "cost_usd"), "usd"), _sum(costs, "n_reported")
     n_costs = _sum(costs, "n_costs")
     if n_reported >= n_costs:
-        return f"The known cost of {who} is {total}, as their logs state it."
+        return f"The known cost of {who} is {total}, as their logs state it.{rest}"
     partly = f", {n_reported:,} of {_n(n_costs, 'message')} as the log states it" if n_reported else ""
     return (
         f"The known cost of {who} is {total} at list price{partly}: what their tokens are priced at on the day, "
-        "which is not what a subscriber pays."
+        f"which is not what a subscriber pays.{rest}"
     )
 
 
@@ -118,7 +130,7 @@ def cached(costs: pl.DataFrame) -> str:
         return "No log here tells what a cache read or wrote."
     told = f"{_share(read, tokens)} were read from the cache, {_share(written, tokens)} written to it, "
     rest = tokens - read - written - plain
-    unsplit = f"; of {_share(rest, tokens)} the log does not tell" if rest > 0 else ""
+    unsplit = f"; of {_share(rest, tokens)} the log does not tell" if rest >= tokens / 2000 else ""
     return f"Of {tokens:,} tokens in, {told}{_share(plain, tokens)} neither{unsplit}."
 
 

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(default=90, ge=7, le=365)
     """Days of executions that `learnlab db retain` keeps in the store; older ones go to the archive."""
 
+    mask_secrets: bool = True
+    """Whether keys, tokens, passwords and e-mail addresses are masked before anything is stored."""
+
     durable: bool = True
     """Whether a single record is acknowledged after fsync (survives a power cut) or after write (a kill)."""
 

@@ -15,6 +15,7 @@ ROOT = Path(learnlab.__file__).parent
 ROOMS = [
     "errors",
     "settings models intervals",
+    "secrets",
     "store",
     "ingest search",
     "capture patterns routing feedback",

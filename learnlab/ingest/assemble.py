@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
@@ -23,6 +23,10 @@ _PLAIN = (
     "success", "quality_score", "duration_seconds", "input_tokens", "cached_tokens", "output_tokens",
 )  # fmt: skip
 """What a task and an execution call by the same name and hold alike."""
+
+_TASK_CONTENT = [field.name for field in fields(Task) if field.name not in ("position", "steps")]
+_STEP_CONTENT = [field.name for field in fields(Step) if field.name != "position"]
+"""What a log says of a task and a step: all but the places where it says so."""
 
 _CUT = {"description": MAX_DESCRIPTION, "error_message": MAX_ERROR_MESSAGE, "solution_summary": 20_000}
 
@@ -171,9 +175,6 @@ def _step(step: Step, record_key: str, log_format: str) -> tuple[Any, ...]:
 
 def _content_hash(task: Task, log_format: str) -> str:
     """Return the identity of what the log says of a task: its fields and steps without their places."""
-    said = asdict(task)
-    del said["position"]
-    for step in said["steps"]:
-        del step["position"]
-    text = json.dumps(said, ensure_ascii=True, sort_keys=True, default=str)
-    return key_of(log_format, "content", text)
+    steps = [[getattr(step, name) for name in _STEP_CONTENT] for step in task.steps]
+    said = [[getattr(task, name) for name in _TASK_CONTENT], steps]
+    return key_of(log_format, "content", json.dumps(said, ensure_ascii=True, sort_keys=True, default=str))

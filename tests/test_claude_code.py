@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from copy import deepcopy
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -445,7 +446,7 @@ def test_long_lines_and_deep_ones_are_read_or_rejected(tmp_path):
 
 ODD = st.sampled_from(
     [None, 0, -1, 2**70, 1.5, True, "", "7", "x", [], [None, 3], {}, {"type": []}, ["text"]]
-)
+).map(deepcopy)
 
 
 def _log() -> list[dict[str, object]]:

@@ -187,15 +187,16 @@ _LITERAL = re.compile(r'"(?:[^"\\]++|\\.)*+"')
 _ASSIGNED = re.compile(rf"(?i:{_KEY}{_KEY_END})\Z")
 
 
-def mask_text(text: str) -> tuple[str, int]:
+def mask_text(text: str, column: str = "") -> tuple[str, int]:
     """Return a text with its secrets masked, and how many there were; JSON stays JSON.
 
-    Nothing is masked where the setting `mask_secrets` is off.
+    `column` is where the text is to stand: `mask_frame` would mask it alike there. Nothing is masked where
+    the setting `mask_secrets` is off.
 
     >>> mask_text("mail ada@example.org, key AKIAIOSFODNN7EXAMPLE")
     ('mail [masked e-mail], key [masked AWS key]', 2)
     """
-    return _masked(text, False) if settings().mask_secrets else (text, 0)
+    return _masked(text, column in IDENTIFIERS) if settings().mask_secrets else (text, 0)
 
 
 def mask_frame(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, int]:

@@ -13,9 +13,10 @@ import polars as pl
 
 from learnlab.errors import StoreError
 from learnlab.models import now
-from learnlab.store import archive, ledger, masking, thinning
+from learnlab.store import archive, ledger, thinning
 from learnlab.store.connection import fetch, transaction
 from learnlab.store.forgotten import remember
+from learnlab.store.masking import name_as_stored
 from learnlab.store.views import MATERIALISED
 
 
@@ -157,10 +158,10 @@ def _choice(repo: str | None, session: str | None, before: date | None) -> tuple
     if sum(bool(one) for one in (repo, session, before)) != 1:
         raise StoreError("say what to forget by exactly one of a repo, a session and a time")
     if repo:
-        return "repo = $value", "$value is null", masking.name(repo)
+        return "repo = $value", "$value is null", name_as_stored(repo)
     if session:
         named = " or ".join(_NAMES_IT.format(text=text) for text in ("content", "source"))
-        return "session_id = $value", named, masking.name(session)
+        return "session_id = $value", named, name_as_stored(session)
     assert before is not None
     moment = before if isinstance(before, datetime) else datetime.combine(before, time())
     moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

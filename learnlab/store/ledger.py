@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 
 import duckdb
 
+from learnlab.secrets import mask_text
+
 _COUNTED = ("n_rows_read", "n_accepted", "n_replaced", "n_duplicates", "n_rejected", "n_masked", "n_removed")
 
 
@@ -37,7 +39,7 @@ def note(
             mapping,
             *(counts.get(name, 0) for name in _COUNTED),
             sum(kinds.values()) if kinds else 0,
-            json.dumps(kinds) if kinds else None,
+            mask_text(json.dumps(kinds))[0] if kinds else None,
             moment,
         ],
     )

@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from learnlab.models import now
+from learnlab.secrets import mask_frame, mask_text
 from learnlab.store import ledger, masking, verdicts
 from learnlab.store.connection import fetch, lent, transaction
 from learnlab.store.forgotten import without_forgotten
@@ -91,11 +92,11 @@ def merge(
     n_rejected = 0 if rejected is None else len(rejected)
     moment = now().replace(tzinfo=None)
     ingest_id = ingest_id or uuid4()
-    source, _ = masking.text(source)
+    source = source and mask_text(source)[0]
     with transaction(connection):
         identified, n_masked = _identified(connection, executions)
         unknown = _met(connection, identified).filter(~pl.col("is_known"))
-        unknown, n_in_unknown = masking.frame(unknown, masking.EXECUTION_TEXTS)
+        unknown, n_in_unknown = mask_frame(unknown, masking.EXECUTION_TEXTS)
         fresh = without_forgotten(connection, unknown, moment)
         n_replaced = _replace(connection, fresh, moment) if len(fresh) else 0
         n_masked += n_in_unknown + (_keep_steps(connection, fresh, steps) if len(fresh) else 0)
@@ -137,7 +138,7 @@ def _identified(connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame)
         return executions, 0
     n_masked = 0
     if not executions["task_id"].has_nulls():
-        executions, n_masked = masking.frame(executions, masking.EXECUTION_TEXTS)
+        executions, n_masked = mask_frame(executions, masking.EXECUTION_TEXTS)
     return with_identity(connection, executions), n_masked
 
 
@@ -148,7 +149,7 @@ def _keep_steps(
     n_masked = 0
     if steps is not None and len(steps):
         coming = steps.join(fresh.select("record_key"), on="record_key", how="semi")
-        coming, n_masked = masking.frame(coming, masking.STEP_TEXTS)
+        coming, n_masked = mask_frame(coming, masking.STEP_TEXTS)
         merge_steps(connection, fresh, coming)
     elif has_steps(connection):
         merge_steps(connection, fresh, None)
@@ -256,7 +257,7 @@ def _keep_rejected(
 ) -> int:
     """Keep each rejected content of a source once; return how many secrets were masked in them."""
     with_unmasked = rejected.with_columns(unmasked="content")
-    refused, n_masked = masking.frame(with_unmasked, masking.REJECTED_TEXTS)
+    refused, n_masked = mask_frame(with_unmasked, masking.REJECTED_TEXTS)
     with lent(connection, refused_rows=refused):
         connection.execute(_REFUSED, {"source": source, "ingest_id": ingest_id, "now": moment})
     return n_masked

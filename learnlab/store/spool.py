@@ -26,11 +26,12 @@ from pydantic_core import PydanticSerializationError
 
 from learnlab.errors import StoreError
 from learnlab.models import ExecutionRecord
+from learnlab.secrets import mask_text
 from learnlab.settings import settings
-from learnlab.store import masking
 from learnlab.store.frames import conform
 from learnlab.store.limits import SCHEMA
 from learnlab.store.lock import beside
+from learnlab.store.masking import EXECUTION_TEXTS
 from learnlab.store.merge import Counts, merge
 
 _OPEN, _SEALED = ".jsonl", ".sealed"
@@ -103,10 +104,20 @@ def frame_of(records: list[ExecutionRecord]) -> pl.DataFrame:
     )
 
 
-def _masked(records: list[ExecutionRecord]) -> bytes:
-    """Return records as the lines that reach the disk: without the secrets in their texts."""
-    masked, n_masked = masking.frame(frame_of(records), masking.EXECUTION_TEXTS)
-    return masked.write_ndjson().encode() if n_masked else lines_of(records)
+def _masked(record: ExecutionRecord) -> bytes:
+    """Return a record as the line that reaches the disk: without the secrets in its texts.
+
+    Done without polars, whose threads do not outlive a fork.
+    """
+    line = lines_of([record])
+    said = json.loads(line)
+    n_masked = 0
+    for name in EXECUTION_TEXTS:
+        if value := said.get(name):
+            text = value if isinstance(value, str) else json.dumps(value)
+            said[name], n = mask_text(text, name)
+            n_masked += n
+    return json.dumps(said).encode() + b"\n" if n_masked else line
 
 
 class SpoolWriter:
@@ -125,7 +136,7 @@ class SpoolWriter:
 
     def append(self, records: list[ExecutionRecord]) -> None:
         """Append records, their secrets masked, and return once they are acknowledged, all of them or none."""
-        data = _masked(records)
+        data = b"".join(map(_masked, records))
         with self._lock:
             try:
                 self._write(data)

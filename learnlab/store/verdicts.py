@@ -9,6 +9,7 @@ import polars as pl
 
 from learnlab.errors import StoreError
 from learnlab.models import SuccessSource, now
+from learnlab.secrets import mask_frame
 from learnlab.store import ledger
 from learnlab.store.connection import fetch, lent
 
@@ -132,7 +133,13 @@ def _checked(frame: pl.DataFrame) -> pl.DataFrame:
     for reason, is_wrong in wrong.items():
         if n_wrong := frame.select(is_wrong.sum()).item():
             raise StoreError(f"{n_wrong:,} of {len(frame):,} verdicts cannot be kept: {reason}")
-    return frame.select(_COLUMNS).unique(["joined_by", "value"], keep="last", maintain_order=True)
+    stored = frame.select(_COLUMNS).with_columns(
+        value=pl.when(pl.col("joined_by") == "branch")
+        .then(mask_frame(frame, ["value"])[0]["value"])
+        .otherwise(mask_frame(frame.select(external_id="value"), ["external_id"])[0]["external_id"]),
+        source=mask_frame(frame, ["source"])[0]["source"],
+    )
+    return stored.unique(["joined_by", "value"], keep="last", maintain_order=True)
 
 
 def add(connection: duckdb.DuckDBPyConnection, verdicts: pl.DataFrame) -> VerdictReport:

@@ -229,6 +229,13 @@ def test_an_unknown_usage_stays_unknown_and_the_logs_own_cost_is_kept(tmp_path):
     assert (messages["m2 req_m2"].cost_usd, messages["a3"].model) == (0.25, None)
 
 
+def test_what_is_written_to_the_cache_for_an_hour_has_its_own_price(tmp_path):
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(bytes_of([user(0, "u1", "Go"), answer(1, "a1", "m1", 5)]))
+    (cost,) = assemble(pieces_of(path)[0], FORMAT.name, "s").steps["cost_usd"]
+    assert cost == pytest.approx((10 * 5 + 100 * 0.5 + 30 * 6.25 + 10 * 10 + 5 * 25) / 1e6)
+
+
 @pytest.mark.parametrize(
     ("content", "more", "kind"),
     [

@@ -90,6 +90,7 @@ def _periods(model: str, provider: str | None) -> tuple[tuple[Any, tuple[_Rates,
     found = priced_model(model, provider)
     if found is None:
         return ()
+    periods: list[tuple[Any, tuple[_Rates, ...]]]
     if isinstance(found.prices, ModelPrice):
         periods = [(None, _bands(found.prices))]
     else:

@@ -283,13 +283,13 @@ def test_tiers_are_known_before_the_rows_are(
     mapping = tmp_path / "m.toml"
     mapping.write_text('[tiers]\nm0 = "large"\n')
     seen: list[int] = []
-    add = store.add
+    add = store.add_all
 
-    def noting(*args: object, **options: object) -> Counts:
+    def noting(*args: object, **options: object) -> list[Counts]:
         seen.append(len(store.sql("select * from model_tiers where model = 'm0'")))
         return add(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "add", noting)
+    monkeypatch.setattr(store, "add_all", noting)
     ingest(write(tmp_path / "runs.csv", rows(3)), store, mapping=mapping)
     assert seen == [1]
 

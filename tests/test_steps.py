@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from learnlab.ingest.batch import STEPS_SCHEMA
 from learnlab.store import Counts, migrations, sqlfiles
 from learnlab.store.frames import conform
-from learnlab.store.merge import merge
+from learnlab.store.merge import Addition, merge
 
 DAY = datetime(2026, 5, 1)
 TOTALS = "input_tokens, cached_tokens, output_tokens, actual_cost, cost_source, price_version"
@@ -27,7 +27,7 @@ class Books:
             self.connection.execute(step.up)
 
     def add(self, executions: pl.DataFrame, steps: pl.DataFrame | None = None) -> Counts:
-        return merge(self.connection, executions, steps=steps)
+        return merge(self.connection, [Addition(executions, steps=steps)])[0]
 
     def rows(self, query: str) -> list[tuple]:
         return self.connection.sql(query).pl().rows()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -42,6 +42,14 @@ def key_of(log_format: str, kind: str, key: str) -> str:
     return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32]))
 
 
+class Part(NamedTuple):
+    """A piece, the name of its format, and how its file is called in what is stored."""
+
+    piece: Piece
+    log_format: str
+    source: str
+
+
 def assemble(piece: Piece, log_format: str, source: str) -> Batch:
     """Return a piece as a batch; `source` is how the file is called in what is stored.
 
@@ -53,34 +61,47 @@ def assemble(piece: Piece, log_format: str, source: str) -> Batch:
     >>> batch.executions.select("task_description", "pool_type", "model_tier", "source_position").row(0)
     ('Fix it', 'codex', 'unknown', 1)
     """
-    rows, steps = [], []
-    for task in piece.tasks:
-        record_key = key_of(log_format, "task", task.key)
-        rows.append(_execution(task, record_key, log_format, source))
-        steps.append([_step(step, record_key, log_format) for step in task.steps])
+    return assemble_all([Part(piece, log_format, source)])[0]
+
+
+def assemble_all(parts: Sequence[Part]) -> list[Batch]:
+    """Return pieces as batches, checked together: many small files cost hardly more than a large one."""
+    rows = [_execution(task, part) for part in parts for task in part.piece.tasks]
     good, faulty = conform(pl.DataFrame(rows, schema=SCHEMA))
-    if len(faulty):
-        refused = dict(faulty.select("row", "reason").iter_rows())
-        faults: list[Fault] = [
-            (piece.tasks[row].position, reason, piece.tasks[row].description)
-            for row, reason in refused.items()
-        ]
-        steps = [own for row, own in enumerate(steps) if row not in refused]
-        faults = sorted([*piece.faults, *faults], key=lambda fault: fault[0])
-    else:
-        faults = piece.faults
-    step_rows = [row for own in steps for row in own]
+    refused = dict(faulty.select("row", "reason").iter_rows())
+    batches, first = [], 0
+    for part in parts:
+        end = first + len(part.piece.tasks)
+        n_good = end - first - sum(first <= row < end for row in refused)
+        batches.append(_batch(part, good.head(n_good).drop("row"), first, refused))
+        good, first = good.slice(n_good), end
+    return batches
+
+
+def _batch(part: Part, executions: pl.DataFrame, first: int, refused: dict[int, str]) -> Batch:
+    """Return a part as a batch; `first` is the row at which its tasks began, `refused` tells why rows are none."""
+    piece, log_format, _ = part
+    faults: list[Fault] = list(piece.faults)
+    steps: list[tuple[Any, ...]] = []
+    for row, task in enumerate(piece.tasks, first):
+        if row in refused:
+            faults.append((task.position, refused[row], task.description))
+        else:
+            record_key = key_of(log_format, "task", task.key)
+            steps += [_step(step, record_key, log_format) for step in task.steps]
     return Batch(
-        executions=good.drop("row"),
-        rejected=rejected_frame(faults),
+        executions=executions,
+        rejected=rejected_frame(sorted(faults, key=lambda fault: fault[0])),
         n_rows_read=len(piece.tasks) + len(piece.faults),
-        steps=pl.DataFrame(step_rows, schema=STEPS_SCHEMA, orient="row"),
+        steps=pl.DataFrame(steps, schema=STEPS_SCHEMA, orient="row"),
         kinds=dict(piece.kinds),
         position=piece.position,
     )
 
 
-def _execution(task: Task, record_key: str, log_format: str, source: str) -> dict[str, Any]:
+def _execution(task: Task, part: Part) -> dict[str, Any]:
+    log_format = part.log_format
+    record_key = key_of(log_format, "task", task.key)
     model = task.model or _main_model(task.steps)
     row: dict[str, Any] = {name: getattr(task, name) for name in _PLAIN}
     row |= _cost(task)
@@ -105,7 +126,7 @@ def _execution(task: Task, record_key: str, log_format: str, source: str) -> dic
         "time_source": "recorded" if task.timestamp else "ingestion",
         "estimated_tokens": 0,
         "metadata": json.dumps(metadata, ensure_ascii=True, separators=(",", ":")),
-        "source": source[:4000],
+        "source": part.source[:4000],
         "source_position": task.position,
     }
     return row

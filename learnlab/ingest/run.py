@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -14,7 +14,7 @@ import polars as pl
 from tqdm import tqdm
 
 from learnlab.errors import LearnlabError, MappingError, SourceError
-from learnlab.ingest.assemble import assemble
+from learnlab.ingest.assemble import Part, assemble_all
 from learnlab.ingest.batch import Batch
 from learnlab.ingest.formats import LogFormat
 from learnlab.ingest.growing import Growth, is_unchanged, place_of
@@ -23,9 +23,10 @@ from learnlab.ingest.registry import FORMATS, detect, format_named
 from learnlab.ingest.report import FileReport, IngestReport, Notes, counted
 from learnlab.ingest.sources import find_files, printable
 from learnlab.ingest.tabular import columns_of, read_batches
+from learnlab.ingest.tasks import Piece
 from learnlab.ingest.tiers import set_tiers
 from learnlab.ingest.verdict_files import read_verdicts
-from learnlab.store import ReadPosition, Store
+from learnlab.store import Addition, ReadPosition, Store
 from learnlab.store.merge import Counts
 
 T = TypeVar("T")
@@ -76,13 +77,21 @@ def ingest(
 
 
 @dataclass
-class _Addition:
-    """A batch on its way from a file into the store, and where it is counted."""
+class _Found:
+    """What was read of a file and is not yet in the store: a batch of a table, or a piece of a log."""
 
-    batch: Batch
-    source: str
     seen: FileReport
+    source: str
+    batch: Batch | None = None
+    piece: Piece = field(default_factory=Piece)
     position: ReadPosition | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """The rows, tasks and steps in it."""
+        if self.batch is not None:
+            return self.batch.n_rows_read
+        return len(self.piece.faults) + sum(1 + len(task.steps) for task in self.piece.tasks)
 
 
 class Reading:
@@ -111,38 +120,40 @@ class Reading:
         """
         report = IngestReport(uuid4(), self.store.name)
         with tqdm(unit=" rows", unit_scale=True, leave=False, disable=None) as bar:
-            for additions in _together(_ahead(self._additions(files, root, report, is_alone))):
-                self._store(additions, report.ingest_id)
-                bar.update(
-                    sum(max(one.batch.n_rows_read, sum(one.batch.kinds.values())) for one in additions)
-                )
+            for found in _ahead(_batched(_together(self._found(files, root, report, is_alone)))):
+                self._store(found, report.ingest_id)
+                bar.update(sum(one.batch.n_rows_read for one in found if one.batch))
         if any(file.counts.n_accepted for file in report.files):
             set_tiers(self.store)
         return report
 
-    def _store(self, additions: list[_Addition], ingest_id: UUID) -> None:
+    def _store(self, found: list[_Found], ingest_id: UUID) -> None:
+        """Put what was read of some files into the store, in one transaction, and count it for each."""
+        additions = [
+            Addition(
+                one.batch.executions,
+                one.batch.rejected,
+                steps=one.batch.steps if one.seen.notes.is_log else None,
+                kinds=one.batch.kinds,
+                position=one.position,
+                n_rows_read=one.batch.n_rows_read,
+                source=one.source,
+                mapping=one.seen.notes.mapping or None,
+            )
+            for one in found
+            if one.batch is not None
+        ]
+        tiers = {model: tier.value for one in found for model, tier in one.seen.notes.tiers.items()}
         with self.store.ensure().writing():
-            for one in additions:
-                notes = one.seen.notes
-                if notes.tiers:
-                    self.store.set_tiers({model: tier.value for model, tier in notes.tiers.items()})
-                one.seen.counts += self.store.add(
-                    one.batch.executions,
-                    one.batch.rejected,
-                    steps=one.batch.steps if notes.is_log else None,
-                    kinds=one.batch.kinds,
-                    position=one.position,
-                    n_rows_read=one.batch.n_rows_read,
-                    source=one.source,
-                    mapping=notes.mapping or None,
-                    ingest_id=ingest_id,
-                )
+            if tiers:
+                self.store.set_tiers(tiers)
+            all_counts = self.store.add_all(additions, ingest_id=ingest_id)
+        for one, counts in zip(found, all_counts, strict=True):
+            one.seen.counts += counts
 
-    def _additions(
-        self, files: list[Path], root: Path, report: IngestReport, is_alone: bool
-    ) -> Iterator[_Addition]:
-        """Yield every file's batches, and note in the report each file and what cannot be read."""
-        known = self.store.positions()
+    def _found(self, files: list[Path], root: Path, report: IngestReport, is_alone: bool) -> Iterator[_Found]:
+        """Yield what is read of every file, and note in the report each file and what cannot be read."""
+        known = self.store.ensure().positions() if self.store.exists() else {}
         forms: dict[Path, LogFormat | None] = {}
 
         def refused(path: Path, error: LearnlabError) -> None:
@@ -180,7 +191,7 @@ class Reading:
 
     def _log(
         self, path: Path, form: LogFormat, position: ReadPosition | None, name: str, report: IngestReport
-    ) -> Iterator[_Addition]:
+    ) -> Iterator[_Found]:
         seen = FileReport(name, Counts(), Notes(form.name, is_log=True))
         notes, source = seen.notes, f"{form.name}:{name}"[:4000]
         if is_unchanged(path, position, form.version):
@@ -192,33 +203,43 @@ class Reading:
             if not notes.how:
                 notes.how = growth.how
                 report.files.append(seen)
-            batch = assemble(piece, form.name, source)
-            notes.n_steps += len(batch.steps)
-            notes.kinds.update(batch.kinds)
-            notes.unpriced.update(_unpriced(batch.steps))
-            yield _Addition(batch, source, seen, reached)
+            yield _Found(seen, source, piece=piece, position=reached)
 
-    def _table(self, path: Path, name: str, report: IngestReport) -> Iterator[_Addition]:
+    def _table(self, path: Path, name: str, report: IngestReport) -> Iterator[_Found]:
         seen = FileReport(name, Counts(), Notes())
         for batch in read_batches(path, self.mapping, seen.notes, name):
             if seen not in report.files[-1:]:
                 report.files.append(seen)
-            yield _Addition(batch, f"{seen.notes.format}:{name}", seen)
+            yield _Found(seen, f"{seen.notes.format}:{name}", batch)
         if seen not in report.files[-1:]:  # a header alone
             report.files.append(seen)
 
 
-def _together(additions: Iterable[_Addition]) -> Iterator[list[_Addition]]:
-    """Yield additions in groups that the store takes in one go: many small ones, or one large one."""
-    group: list[_Addition] = []
+def _together(found: Iterable[_Found]) -> Iterator[list[_Found]]:
+    """Yield what was read in groups that the store takes in one go: many small files, or one large batch."""
+    group: list[_Found] = []
     n_rows = 0
-    for one in additions:
+    for one in found:
         group.append(one)
-        n_rows += one.batch.n_rows_read + len(one.batch.steps)
+        n_rows += one.n_rows
         if n_rows >= _ROWS_TOGETHER or len(group) >= _FILES_TOGETHER:
             yield group
             group, n_rows = [], 0
     if group:
+        yield group
+
+
+def _batched(groups: Iterable[list[_Found]]) -> Iterator[list[_Found]]:
+    """Yield groups with the pieces of logs made into batches, those of a group together."""
+    for group in groups:
+        logs = [one for one in group if one.batch is None]
+        parts = [Part(one.piece, one.seen.notes.format, one.source) for one in logs]
+        for one, batch in zip(logs, assemble_all(parts), strict=True):
+            notes = one.seen.notes
+            notes.n_steps += len(batch.steps)
+            notes.kinds.update(batch.kinds)
+            notes.unpriced.update(_unpriced(batch.steps))
+            one.batch, one.piece = batch, Piece()
         yield group
 
 

@@ -3,11 +3,12 @@
 from learnlab.store.core import Store, query, sql, view
 from learnlab.store.database import LearningDatabase
 from learnlab.store.forget import Forgotten
-from learnlab.store.merge import Counts
+from learnlab.store.merge import Addition, Counts
 from learnlab.store.positions import ReadPosition
 from learnlab.store.verdicts import VerdictReport
 
 __all__ = [
+    "Addition",
     "Counts",
     "Forgotten",
     "LearningDatabase",

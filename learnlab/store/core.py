@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from learnlab.settings import store_name, store_path
 from learnlab.store import archive, migrations, spool, sqlfiles, views
 from learnlab.store.connection import reading, rewrite, transaction, within, writing, writing_if
 from learnlab.store.forget import Forgotten, forget
-from learnlab.store.merge import Counts, merge
+from learnlab.store.merge import Addition, Counts, merge
 from learnlab.store.positions import ReadPosition, keep_positions, read_positions
 from learnlab.store.verdicts import VerdictReport
 from learnlab.store.verdicts import add as add_verdicts
@@ -164,30 +164,19 @@ class Store:
         executions: pl.DataFrame,
         rejected: pl.DataFrame | None = None,
         *,
-        steps: pl.DataFrame | None = None,
-        kinds: Mapping[str, int] | None = None,
-        position: ReadPosition | None = None,
-        n_rows_read: int | None = None,
-        source: str | None = None,
-        mapping: str | None = None,
         ingest_id: UUID | None = None,
         kind: str = "ingest",
+        **given: Any,
     ) -> Counts:
-        """Add a conformed frame, its steps and its rejected rows in one transaction: `merge.merge`."""
+        """Add a conformed frame, and what else an `Addition` names, in one transaction: `merge.merge`."""
+        return self.add_all([Addition(executions, rejected, **given)], ingest_id=ingest_id, kind=kind)[0]
+
+    def add_all(
+        self, additions: Sequence[Addition], *, ingest_id: UUID | None = None, kind: str = "ingest"
+    ) -> list[Counts]:
+        """Add what several sources give in one transaction, and return the counts of each: `merge.merge`."""
         with self.writing() as connection:
-            return merge(
-                connection,
-                executions,
-                rejected,
-                steps=steps,
-                kinds=kinds,
-                position=position,
-                n_rows_read=n_rows_read,
-                source=source,
-                mapping=mapping,
-                ingest_id=ingest_id,
-                kind=kind,
-            )
+            return merge(connection, additions, ingest_id=ingest_id, kind=kind)
 
     def positions(self) -> dict[str, ReadPosition]:
         """Return how far each log was read into this store, path → position; none when there is no store yet."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -64,70 +65,110 @@ def with_identity(connection: duckdb.DuckDBPyConnection, executions: pl.DataFram
     )
 
 
+@dataclass(frozen=True)
+class Addition:
+    """What one source gives to a store: a conformed frame of executions, their steps, what was rejected.
+
+    `rejected` has the columns of `ingest.batch.REJECTED_SCHEMA`, `steps` those of `STEPS_SCHEMA` there. `kinds`
+    (kind of line → number) accounts for the lines read and goes into the ledger row; `position`, how far the
+    log was read with this, is kept in its table.
+    """
+
+    executions: pl.DataFrame
+    rejected: pl.DataFrame | None = None
+    steps: pl.DataFrame | None = None
+    kinds: Mapping[str, int] | None = None
+    position: ReadPosition | None = None
+    n_rows_read: int | None = None
+    source: str | None = None
+    mapping: str | None = None
+
+
 def merge(
     connection: duckdb.DuckDBPyConnection,
-    executions: pl.DataFrame,
-    rejected: pl.DataFrame | None = None,
+    additions: Sequence[Addition],
     *,
-    steps: pl.DataFrame | None = None,
-    kinds: Mapping[str, int] | None = None,
-    position: ReadPosition | None = None,
-    n_rows_read: int | None = None,
-    source: str | None = None,
-    mapping: str | None = None,
     ingest_id: UUID | None = None,
     kind: str = "ingest",
-) -> Counts:
-    """Add a conformed frame of executions with their steps, keep the rejected rows: one transaction.
+) -> list[Counts]:
+    """Add what some sources give, all of it in one transaction, and return what became of the rows of each.
 
     A content that the store has, or had before newer content replaced it, is a duplicate, and so is what
     somebody wanted forgotten. Another content under a known record_key replaces what is there and keeps its
-    place. A task_id that some other record has already gives way to the record_key. Secrets are masked in
-    whatever is kept, and verdicts that the store knows are given to what is new.
-
-    `rejected` has the columns of `ingest.batch.REJECTED_SCHEMA`, `steps` those of `STEPS_SCHEMA` there (how
-    they are merged: `steps.merge_steps`). `kinds` (kind of line → number) accounts for the lines read and
-    goes into the ledger row; `position`, how far the log was read with this, is kept in its table.
+    place. A task_id that some other record has already gives way to the record_key. Steps are merged as
+    `steps.merge_steps` says. Secrets are masked in whatever is kept, and verdicts that the store knows are
+    given to what is new. Each source has a row in the ledger.
     """
-    n_rejected = 0 if rejected is None else len(rejected)
     moment = now().replace(tzinfo=None)
     ingest_id = ingest_id or uuid4()
-    source = source and mask_text(source)[0]
+    executions = _of_all([one.executions for one in additions])
+    steps = _of_all([one.steps for one in additions])
     with transaction(connection):
         identified, n_masked = _identified(connection, executions)
         unknown = _met(connection, identified).filter(~pl.col("is_known"))
-        unknown, n_in_unknown = mask_frame(unknown, masking.EXECUTION_TEXTS)
+        unknown, n_in_unknown = _masked(unknown, masking.EXECUTION_TEXTS)
         fresh = without_forgotten(connection, unknown, moment)
-        n_replaced = _replace(connection, fresh, moment) if len(fresh) else 0
-        n_masked += n_in_unknown + (_keep_steps(connection, fresh, steps) if len(fresh) else 0)
+        n_masked += n_in_unknown
+        n_replaced: Counter[int] = Counter()
         if len(fresh):
+            n_replaced = _replace(connection, fresh, moment)
+            n_masked += _keep_steps(connection, fresh, steps)
             verdicts.apply_to(connection, fresh)
-        if rejected is not None and n_rejected:
-            n_masked += _keep_rejected(connection, rejected, source, ingest_id, moment)
-        if position is not None:
-            keep_positions(connection, [position], moment)
-        counts = Counts(
-            n_rows_read=len(executions) + n_rejected if n_rows_read is None else n_rows_read,
-            n_accepted=len(fresh),
-            n_replaced=n_replaced,
-            n_duplicates=len(executions) - len(fresh),
-            n_rejected=n_rejected,
-            n_masked=n_masked,
-        )
-        ledger.note(
-            connection,
-            kind,
-            moment,
-            asdict(counts),
-            source=source,
-            mapping=mapping,
-            ingest_id=ingest_id,
-            kinds=kinds,
-        )
-    return counts
+        n_masked += _keep_rejected(connection, additions, ingest_id, moment)
+        keep_positions(connection, [one.position for one in additions if one.position], moment)
+        n_fresh = Counter(fresh["part"].to_list())
+        all_counts = []
+        for part, one in enumerate(additions):
+            n_rejected = 0 if one.rejected is None else len(one.rejected)
+            n_rows_read = len(one.executions) + n_rejected if one.n_rows_read is None else one.n_rows_read
+            counts = Counts(
+                n_rows_read=n_rows_read,
+                n_accepted=n_fresh[part],
+                n_replaced=n_replaced[part],
+                n_duplicates=len(one.executions) - n_fresh[part],
+                n_rejected=n_rejected,
+                n_masked=n_masked[part],
+            )
+            all_counts.append(counts)
+            ledger.note(
+                connection,
+                kind,
+                moment,
+                asdict(counts),
+                source=one.source and mask_text(one.source)[0],
+                mapping=one.mapping,
+                ingest_id=ingest_id,
+                kinds=one.kinds,
+            )
+    return all_counts
 
 
-def _identified(connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def _of_all(frames: Sequence[pl.DataFrame | None]) -> pl.DataFrame:
+    """Return the frames of all additions as one, each row with the number of its addition (part)."""
+    return pl.concat(
+        [
+            frame.with_columns(part=pl.lit(part, dtype=pl.Int64))
+            for part, frame in enumerate(frames)
+            if frame is not None
+        ]
+        or [pl.DataFrame(schema={"part": pl.Int64})]
+    )
+
+
+def _masked(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, Counter[int]]:
+    """Return a frame with its secrets masked, and how many there were in each part."""
+    masked, n_masked = mask_frame(frame, columns)
+    if not n_masked:
+        return frame, Counter()
+    parts = frame.partition_by("part", as_dict=True)
+    if len(parts) == 1:
+        return masked, Counter({frame["part"][0]: n_masked})
+    return masked, Counter({int(part): mask_frame(own, columns)[1] for (part,), own in parts.items()})
+
+
+def _identified(
+    connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame
+) -> tuple[pl.DataFrame, Counter[int]]:
     """Return a frame with its identity, and how many secrets were masked before it was worked out.
 
     A record that comes without identity gets that of its masked content, which is the same whether it came
@@ -135,25 +176,25 @@ def _identified(connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame)
     is masked stay two.
     """
     if not executions["content_hash"].has_nulls() and not executions["record_key"].has_nulls():
-        return executions, 0
-    n_masked = 0
+        return executions, Counter()
+    n_masked: Counter[int] = Counter()
     if not executions["task_id"].has_nulls():
-        executions, n_masked = mask_frame(executions, masking.EXECUTION_TEXTS)
+        executions, n_masked = _masked(executions, masking.EXECUTION_TEXTS)
     return with_identity(connection, executions), n_masked
 
 
 def _keep_steps(
-    connection: duckdb.DuckDBPyConnection, fresh: pl.DataFrame, steps: pl.DataFrame | None
-) -> int:
+    connection: duckdb.DuckDBPyConnection, fresh: pl.DataFrame, steps: pl.DataFrame
+) -> Counter[int]:
     """Merge the steps of fresh executions, if there are any or were; return how many secrets were masked."""
-    n_masked = 0
-    if steps is not None and len(steps):
+    if len(steps):
         coming = steps.join(fresh.select("record_key"), on="record_key", how="semi")
-        coming, n_masked = mask_frame(coming, masking.STEP_TEXTS)
+        coming, n_masked = _masked(coming, masking.STEP_TEXTS)
         merge_steps(connection, fresh, coming)
-    elif has_steps(connection):
+        return n_masked
+    if has_steps(connection):
         merge_steps(connection, fresh, None)
-    return n_masked
+    return Counter()
 
 
 _MET = """
@@ -181,25 +222,25 @@ def _met(connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame) -> pl.
     return pl.concat([once, met.drop("row")], how="horizontal")
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, fresh: pl.DataFrame, moment: datetime) -> int:
-    """Put fresh rows into executions in the place of older versions; return how many versions gave way.
+def _replace(connection: duckdb.DuckDBPyConnection, fresh: pl.DataFrame, moment: datetime) -> Counter[int]:
+    """Put fresh rows into executions in the place of older versions; return how many versions gave way, by part.
 
     Versions that give way are remembered in `superseded`, those within `fresh` as well. A version that
     replaces another keeps its task_id.
     """
     latest = fresh.filter(pl.col("record_key").is_last_distinct())
-    older = fresh.filter(~pl.col("record_key").is_last_distinct()).select("content_hash")
+    older = fresh.filter(~pl.col("record_key").is_last_distinct()).select("content_hash", "part")
     if len(older):
         with lent(connection, older=older):
             connection.execute("insert into superseded select cast(content_hash as uuid) from older")
-    newer = latest.filter("is_newer").select("record_key")
+    newer = latest.filter("is_newer").select("record_key", "part")
     if len(newer):
         latest = latest.join(_take_out(connection, newer), on="record_key", how="left").with_columns(
             task_id=pl.coalesce("kept_id", "task_id"),
             is_taken=pl.col("is_taken") & pl.col("kept_id").is_null(),
         )
     _insert(connection, latest, moment)
-    return len(older) + len(newer)
+    return Counter([*older["part"], *newer["part"]])
 
 
 def _take_out(connection: duckdb.DuckDBPyConnection, newer: pl.DataFrame) -> pl.DataFrame:
@@ -236,28 +277,35 @@ def _insert(connection: duckdb.DuckDBPyConnection, latest: pl.DataFrame, moment:
 
 _REFUSED = """
 with refused as (
-    select source_position, reason, content,
-        cast(sha256(concat(coalesce($source, ''), chr(31), unmasked))[1:32] as uuid) as content_hash,
+    select part, source, source_position, reason, content,
+        cast(sha256(concat(coalesce(source, ''), chr(31), unmasked))[1:32] as uuid) as content_hash,
     from refused_rows
 )
 insert into rejected
-select $ingest_id, $source, source_position, reason, content, content_hash, $now
+select $ingest_id, source, source_position, reason, content, content_hash, $now
 from refused r
 where not exists (select 1 from rejected k where k.content_hash = r.content_hash)
-qualify row_number() over (partition by content_hash order by source_position) = 1
+qualify row_number() over (partition by content_hash order by part, source_position) = 1
 """
 
 
 def _keep_rejected(
-    connection: duckdb.DuckDBPyConnection,
-    rejected: pl.DataFrame,
-    source: str | None,
-    ingest_id: UUID,
-    moment: datetime,
-) -> int:
+    connection: duckdb.DuckDBPyConnection, additions: Sequence[Addition], ingest_id: UUID, moment: datetime
+) -> Counter[int]:
     """Keep each rejected content of a source once; return how many secrets were masked in them."""
-    with_unmasked = rejected.with_columns(unmasked="content")
-    refused, n_masked = mask_frame(with_unmasked, masking.REJECTED_TEXTS)
+    rejected = _of_all(
+        [
+            None
+            if one.rejected is None or not len(one.rejected)
+            else one.rejected.with_columns(
+                source=pl.lit(one.source and mask_text(one.source)[0], dtype=pl.String), unmasked="content"
+            )
+            for one in additions
+        ]
+    )
+    if not len(rejected):
+        return Counter()
+    refused, n_masked = _masked(rejected, masking.REJECTED_TEXTS)
     with lent(connection, refused_rows=refused):
-        connection.execute(_REFUSED, {"source": source, "ingest_id": ingest_id, "now": moment})
+        connection.execute(_REFUSED, {"ingest_id": ingest_id, "now": moment})
     return n_masked

@@ -32,7 +32,7 @@ from learnlab.store.frames import conform
 from learnlab.store.limits import SCHEMA
 from learnlab.store.lock import beside
 from learnlab.store.masking import EXECUTION_TEXTS
-from learnlab.store.merge import Counts, merge
+from learnlab.store.merge import Addition, Counts, merge
 
 _OPEN, _SEALED = ".jsonl", ".sealed"
 _TEXTS = {name: pl.String() if kind.is_temporal() else kind for name, kind in SCHEMA.items()}
@@ -252,6 +252,6 @@ def drain(connection: duckdb.DuckDBPyConnection, store: Path) -> Counts:
             schema={"source_position": pl.Int64, "reason": pl.String, "content": pl.String},
             orient="row",
         )
-        total += merge(connection, executions, rejected, source="spool", kind="spool")
+        total += merge(connection, [Addition(executions, rejected, source="spool")], kind="spool")[0]
         sealed.unlink()
     return total

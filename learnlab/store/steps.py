@@ -89,11 +89,12 @@ def merge_steps(
     a duration, then the newest; in the execution that had it first. It is partial only while every version
     of it is. An execution with counted messages has the sums of their tokens and costs, and no cost where a
     message that used tokens has none; any other execution keeps its own. `steps` has the columns of
-    `ingest.batch.STEPS_SCHEMA`; without any, the sums are made of those that the store has.
+    `ingest.batch.STEPS_SCHEMA` and `part`, the order in which sources came; without any, the sums are made of
+    those that the store has.
     """
     touched = fresh.select("record_key")
     if steps is not None:
-        ordered = steps.sort("source_position", maintain_order=True).with_row_index("row")
+        ordered = steps.sort("part", "source_position", maintain_order=True).with_row_index("row")
         with lent(connection, new_steps=ordered):
             merged = fetch(connection, _MERGED)
         with lent(connection, merged=merged):

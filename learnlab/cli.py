@@ -75,7 +75,7 @@ def watch(source: Path, db: str, log_format: str) -> None:
 @main.command()
 def formats() -> None:
     """List the kinds of logs that can be read, and where each tool keeps its files."""
-    from learnlab.ingest.registry import describe as describe_formats
+    from learnlab.ingest.logs.registry import describe as describe_formats
 
     click.echo(describe_formats())
 
@@ -122,7 +122,7 @@ def report(
 ) -> None:
     """Run notebooks (the nightly set, when none is named) and write one HTML page each, with an index."""
     from learnlab.ingest import ingest as read_in
-    from learnlab.ingest.sample import ensure_sample
+    from learnlab.ingest.simulation.sample import ensure_sample
     from learnlab.reports.parameters import parse_parameters
     from learnlab.reports.run import run_reports
     from learnlab.settings import store_for_source
@@ -147,7 +147,7 @@ def report(
 @_store_option
 def lab(db: str) -> None:
     """Open JupyterLab on the notebooks, with the current store open and `ll` in every cell."""
-    from learnlab.ingest.sample import ensure_sample
+    from learnlab.ingest.simulation.sample import ensure_sample
     from learnlab.settings import notebooks_to_work_on, startup_script
     from learnlab.store import Store
 
@@ -170,7 +170,7 @@ def lab(db: str) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 def simulate(db: str, executions: int, seed: int) -> None:
     """Fill a store with a simulated fleet whose truth is known, and agents' sessions beside it."""
-    from learnlab.ingest.sample import simulate_into, simulate_sessions_into
+    from learnlab.ingest.simulation.sample import simulate_into, simulate_sessions_into
     from learnlab.store import Store
 
     store = Store(db).ensure()

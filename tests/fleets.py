@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import polars as pl
 
-from learnlab.ingest.simulator import Fleet
+from learnlab.ingest.simulation.simulator import Fleet
 
 SEEDS = (0, 1, 2, 3)
 

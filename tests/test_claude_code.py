@@ -17,9 +17,9 @@ from slow_claude import files_of, totals
 from learnlab.errors import SourceError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.claude_code import FORMAT
-from learnlab.ingest.claude_parents import session_beside
-from learnlab.ingest.formats import head_of
+from learnlab.ingest.logs.claude_code import FORMAT
+from learnlab.ingest.logs.claude_parents import session_beside
+from learnlab.ingest.logs.formats import head_of
 from learnlab.models import DurationSource, ErrorType, StepKind, SuccessSource
 
 NINE = datetime(2026, 3, 2, 9)

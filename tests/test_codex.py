@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from learnlab.errors import SourceError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.codex import FORMAT
-from learnlab.ingest.formats import head_of
-from learnlab.ingest.tasks import Piece, Step, Task
+from learnlab.ingest.logs.codex import FORMAT
+from learnlab.ingest.logs.formats import head_of
+from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.models import DurationSource, StepKind
 
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

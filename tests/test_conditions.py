@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.errors import MappingError
-from learnlab.ingest.conditions import MAX_DEPTH, MAX_LENGTH, parse_condition
+from learnlab.ingest.tables.conditions import MAX_DEPTH, MAX_LENGTH, parse_condition
 
 VALUES = [None, "0", "1", " 2.50 ", "-1e3", "nan", "-inf", "true", "FAIL", "it's", "a\tb", "2.5x"]
 

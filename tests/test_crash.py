@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from learnlab.ingest.simulator import simulate
+from learnlab.ingest.simulation.simulator import simulate
 from learnlab.store import Store
 from learnlab.store.migrations import validate
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from learnlab.cli import main
 from learnlab.errors import StoreError
 from learnlab.ingest import ingest
-from learnlab.ingest.simulator import simulate
+from learnlab.ingest.simulation.simulator import simulate
 from learnlab.store import Store
 from learnlab.store.frames import conform
 from learnlab.store.migrations import validate

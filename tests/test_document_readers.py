@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.errors import SourceError
-from learnlab.ingest import inspect_log, swe_agent, tau_bench
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Batch, Position
-from learnlab.ingest.documents import opening, parsed, pieces
-from learnlab.ingest.formats import LogFormat, head_of
-from learnlab.ingest.tasks import Piece, Step, Task
+from learnlab.ingest.logs import inspect_log, swe_agent, tau_bench
+from learnlab.ingest.logs.documents import opening, parsed, pieces
+from learnlab.ingest.logs.formats import LogFormat, head_of
+from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.models import StepKind
 
 SAMPLES = [

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from learnlab.ingest.formats import head_of
+from learnlab.ingest.logs.formats import head_of
 
 
 def test_a_document_that_goes_on_over_lines_is_one_object(tmp_path):

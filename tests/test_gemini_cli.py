@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from learnlab.errors import SourceError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.formats import head_of
-from learnlab.ingest.gemini_cli import FORMAT
-from learnlab.ingest.tasks import Piece, Step, Task
+from learnlab.ingest.logs.formats import head_of
+from learnlab.ingest.logs.gemini_cli import FORMAT
+from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.models import DurationSource, StepKind
 
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
-from learnlab.ingest.formats import LogFormat
 from learnlab.ingest.growing import Growth, is_unchanged
-from learnlab.ingest.lines import lines_of, opened_at
-from learnlab.ingest.tasks import Piece, Task
+from learnlab.ingest.logs.formats import LogFormat
+from learnlab.ingest.logs.lines import lines_of, opened_at
+from learnlab.ingest.logs.tasks import Piece, Task
 from learnlab.store import ReadPosition
 
 

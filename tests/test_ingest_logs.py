@@ -12,8 +12,8 @@ from transcripts import MODEL, Transcript
 
 from learnlab.errors import SourceError
 from learnlab.ingest import ingest
-from learnlab.ingest.formats import head_of
-from learnlab.ingest.registry import FORMATS, describe, detect
+from learnlab.ingest.logs.formats import head_of
+from learnlab.ingest.logs.registry import FORMATS, describe, detect
 from learnlab.ingest.watch import watch
 from learnlab.store import Store, migrations
 

@@ -17,9 +17,9 @@ import pytest
 from learnlab.errors import SourceError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.formats import head_of
-from learnlab.ingest.inspect_log import FORMAT
-from learnlab.ingest.tasks import Piece
+from learnlab.ingest.logs.formats import head_of
+from learnlab.ingest.logs.inspect_log import FORMAT
+from learnlab.ingest.logs.tasks import Piece
 from learnlab.models import DurationSource, ErrorType, StepKind, SuccessSource
 
 HEADER = {

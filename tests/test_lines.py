@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learnlab.errors import SourceError
-from learnlab.ingest.lines import UNFINISHED, lines_of, loaded, opened_at
-from learnlab.ingest.raw import MAX_RECORD
-from learnlab.ingest.shapes import items, moment, number, obj, text, whole
+from learnlab.ingest.logs.lines import UNFINISHED, lines_of, loaded, opened_at
+from learnlab.ingest.logs.shapes import items, moment, number, obj, text, whole
+from learnlab.ingest.rejected import MAX_RECORD
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from learnlab.errors import LearnlabError, MappingError, SourceError
-from learnlab.ingest.mapping import load_mapping, mapping_for, packaged_mappings
 from learnlab.ingest.report import Notes
 from learnlab.ingest.sources import find_files
-from learnlab.ingest.tabular import read_batches
+from learnlab.ingest.tables.mapping import load_mapping, mapping_for, packaged_mappings
+from learnlab.ingest.tables.tabular import read_batches
 
 
 def read(tmp_path: Path, rows: str, mapping: str = "", notes: Notes | None = None) -> pl.DataFrame:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from learnlab.errors import SourceError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.formats import head_of
-from learnlab.ingest.opencode import FORMAT
-from learnlab.ingest.tasks import Piece, Step, Task
+from learnlab.ingest.logs.formats import head_of
+from learnlab.ingest.logs.opencode import FORMAT
+from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.models import DurationSource, StepKind
 
 T0 = 1_772_442_000_000

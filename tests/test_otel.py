@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.errors import SourceError
-from learnlab.ingest import otel, otel_traces
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.formats import Head
-from learnlab.ingest.lines import loaded
-from learnlab.ingest.otel import FORMAT
-from learnlab.ingest.otel_binary import exports_of
-from learnlab.ingest.otel_spans import spans_of
+from learnlab.ingest.logs import otel, otel_traces
+from learnlab.ingest.logs.formats import Head
+from learnlab.ingest.logs.lines import loaded
+from learnlab.ingest.logs.otel import FORMAT
+from learnlab.ingest.logs.otel_binary import exports_of
+from learnlab.ingest.logs.otel_spans import spans_of
 from learnlab.models import DurationSource, ErrorType, StepKind, SuccessSource
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -704,7 +704,7 @@ def test_values_of_every_kind(read_back):
 
 
 def read_pieces_of(tasks):
-    from learnlab.ingest.tasks import Piece
+    from learnlab.ingest.logs.tasks import Piece
 
     return Piece(tasks=tasks)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from learnlab.ingest import ingest
-from learnlab.ingest.sample import simulate_into
+from learnlab.ingest.simulation.sample import simulate_into
 from learnlab.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 from learnlab.ingest.assemble import assemble
-from learnlab.ingest.sample import ensure_sample, simulate_into, simulate_sessions_into
-from learnlab.ingest.simulated_sessions import HELPER, NAME, simulated_sessions
-from learnlab.ingest.tasks import Piece, Step
+from learnlab.ingest.logs.tasks import Piece, Step
+from learnlab.ingest.simulation.sample import ensure_sample, simulate_into, simulate_sessions_into
+from learnlab.ingest.simulation.simulated_sessions import HELPER, NAME, simulated_sessions
 from learnlab.models import StepKind
 from learnlab.store import Store, sqlfiles
 

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 from fleets import SEEDS, with_phase, z_limit
 
-from learnlab.ingest import simulated_world as w
-from learnlab.ingest.simulator import Fleet, simulate
+from learnlab.ingest.simulation import simulated_world as w
+from learnlab.ingest.simulation.simulator import Fleet, simulate
 from learnlab.intervals import wilson
 
 CONTEXT = ["repo", "task_type", "model_tier", "pool_type", "phase"]

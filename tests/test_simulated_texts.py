@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from learnlab.ingest import simulated_world as w
-from learnlab.ingest.simulated_runs import draw_briefs
-from learnlab.ingest.simulator import Fleet, simulate
+from learnlab.ingest.simulation import simulated_world as w
+from learnlab.ingest.simulation.simulated_runs import draw_briefs
+from learnlab.ingest.simulation.simulator import Fleet, simulate
 
 
 @pytest.fixture(scope="module")

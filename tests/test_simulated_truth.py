@@ -11,8 +11,8 @@ import pytest
 from fleets import SEEDS
 from polars.testing import assert_frame_equal
 
-from learnlab.ingest import simulated_world as w
-from learnlab.ingest.simulator import simulate, truth
+from learnlab.ingest.simulation import simulated_world as w
+from learnlab.ingest.simulation.simulator import simulate, truth
 
 
 class TestTruth:

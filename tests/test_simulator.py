@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from learnlab.ingest import simulated_world as w
-from learnlab.ingest.simulator import Fleet, simulate
+from learnlab.ingest.simulation import simulated_world as w
+from learnlab.ingest.simulation.simulator import Fleet, simulate
 from learnlab.intervals import wilson
 from learnlab.models import RoutingDecision
 from learnlab.store import Store

@@ -11,9 +11,9 @@ import pytest
 from learnlab.errors import SourceError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.formats import head_of
-from learnlab.ingest.swe_agent import FORMAT
-from learnlab.ingest.tasks import Piece
+from learnlab.ingest.logs.formats import head_of
+from learnlab.ingest.logs.swe_agent import FORMAT
+from learnlab.ingest.logs.tasks import Piece
 from learnlab.models import DurationSource, ErrorType, StepKind, SuccessSource
 
 ISSUE = "We're currently solving the following issue.\nISSUE:\nTimes are off by one.\n\nINSTRUCTIONS:\nNow, …"

@@ -21,15 +21,15 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from learnlab.errors import SourceError
-from learnlab.ingest import csvfile, jsonfile
 from learnlab.ingest.batch import REJECTED_SCHEMA, Batch
-from learnlab.ingest.csvfile import read_csv
-from learnlab.ingest.hashes import hashes_of, json_objects
-from learnlab.ingest.jsonfile import read_json_array, read_json_lines
-from learnlab.ingest.parquetfile import read_parquet
-from learnlab.ingest.raw import RawRows
 from learnlab.ingest.report import Notes
-from learnlab.ingest.tabular import read_batches
+from learnlab.ingest.tables import csvfile, jsonfile
+from learnlab.ingest.tables.csvfile import read_csv
+from learnlab.ingest.tables.hashes import hashes_of, json_objects
+from learnlab.ingest.tables.jsonfile import read_json_array, read_json_lines
+from learnlab.ingest.tables.parquetfile import read_parquet
+from learnlab.ingest.tables.raw import RawRows
+from learnlab.ingest.tables.tabular import read_batches
 from learnlab.store.limits import SCHEMA
 
 HEADER = "task_id,prompt,model,success,cost_usd\n"

@@ -12,9 +12,9 @@ import pytest
 from learnlab.errors import SourceError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.formats import head_of
-from learnlab.ingest.tasks import Piece
-from learnlab.ingest.tau_bench import FORMAT
+from learnlab.ingest.logs.formats import head_of
+from learnlab.ingest.logs.tasks import Piece
+from learnlab.ingest.logs.tau_bench import FORMAT
 from learnlab.models import ErrorType, StepKind, SuccessSource
 
 

@@ -1,4 +1,4 @@
-"""Readers of the logs people have, prices and tiers, and the simulator."""
+"""Files in, executions in a store: logs, tables, their prices and tiers, and a simulated sample."""
 
 from learnlab.ingest.report import FileReport, IngestReport
 from learnlab.ingest.run import ingest

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from learnlab.ingest.batch import STEPS_SCHEMA, Batch
+from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.ingest.prices import price_of, price_version
-from learnlab.ingest.raw import Fault, rejected_frame
-from learnlab.ingest.tasks import Piece, Step, Task
+from learnlab.ingest.rejected import Fault, rejected_frame
 from learnlab.models import MAX_DESCRIPTION, MAX_ERROR_MESSAGE, UNKNOWN, CostSource, Tier
 from learnlab.store.frames import conform
 from learnlab.store.limits import SCHEMA

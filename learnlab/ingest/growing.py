@@ -9,9 +9,9 @@ from pathlib import Path
 
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
-from learnlab.ingest.formats import LogFormat
+from learnlab.ingest.logs.formats import LogFormat
+from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.sources import printable
-from learnlab.ingest.tasks import Piece
 from learnlab.store import ReadPosition
 
 _CHUNK = 1 << 20

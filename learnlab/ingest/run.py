@@ -16,14 +16,14 @@ from tqdm import tqdm
 from learnlab.errors import LearnlabError, MappingError, SourceError
 from learnlab.ingest.assemble import Part, assemble_all
 from learnlab.ingest.batch import Batch
-from learnlab.ingest.formats import LogFormat
 from learnlab.ingest.growing import Growth, is_unchanged, place_of
-from learnlab.ingest.mapping import Mapping, load_mapping, mapping_for
-from learnlab.ingest.registry import FORMATS, detect, format_named
+from learnlab.ingest.logs.formats import LogFormat
+from learnlab.ingest.logs.registry import FORMATS, detect, format_named
+from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.report import FileReport, IngestReport, Notes, counted
 from learnlab.ingest.sources import find_files, printable
-from learnlab.ingest.tabular import columns_of, read_batches
-from learnlab.ingest.tasks import Piece
+from learnlab.ingest.tables.mapping import Mapping, load_mapping, mapping_for
+from learnlab.ingest.tables.tabular import columns_of, read_batches
 from learnlab.ingest.tiers import set_tiers
 from learnlab.ingest.verdict_files import read_verdicts
 from learnlab.store import Addition, ReadPosition, Store

@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from learnlab.errors import SourceError
-from learnlab.ingest.raw import exact
-from learnlab.ingest.shapes import items, moment, number, obj, text
+from learnlab.ingest.logs.shapes import items, moment, number, obj, text
 from learnlab.ingest.sources import opened, printable, unpacked
-from learnlab.ingest.tabular import raw_rows
+from learnlab.ingest.tables.raw import exact
+from learnlab.ingest.tables.tabular import raw_rows
 from learnlab.models import SuccessSource
 
 VERDICT_SCHEMA: dict[str, pl.DataType] = {

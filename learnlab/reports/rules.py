@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from learnlab.ingest.mapping import packaged_mappings
+from learnlab.ingest.tables.mapping import packaged_mappings
 
 
 def success_rules(sources: pl.DataFrame) -> pl.DataFrame:

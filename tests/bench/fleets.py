@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from learnlab.ingest.simulator import simulate
+from learnlab.ingest.simulation.simulator import simulate
 from learnlab.store import Store
 from learnlab.store.limits import SCHEMA
 

@@ -13,7 +13,7 @@ from bench.figures import Figure, say, seconds, side_by_side
 from bench.fleets import Fleet
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
-from learnlab.ingest.registry import FORMATS
+from learnlab.ingest.logs.registry import FORMATS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SOURCES = {

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from learnlab.ingest.run import ingest
-from learnlab.ingest.sample import simulate_into, simulate_sessions_into
+from learnlab.ingest.simulation.sample import simulate_into, simulate_sessions_into
 from learnlab.reports.publish import FOLDER, SAY, STOP
 from learnlab.store import Store
 

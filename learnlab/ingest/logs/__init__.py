@@ -1,0 +1,1 @@
+"""Logs of agents and evaluations: a reader for each format, and what readers share."""

@@ -1,0 +1,1 @@
+"""A simulated fleet and simulated sessions of agents whose truth is known: the bundled sample."""

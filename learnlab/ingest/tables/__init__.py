@@ -1,0 +1,1 @@
+"""Tables with one execution a row: CSV, JSON and Parquet, by the names of their columns or a mapping."""

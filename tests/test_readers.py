@@ -1,0 +1,124 @@
+"""Every reader on logs that are cut, shuffled, broken and grown: nothing is raised, lost or counted twice."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hostile import SAMPLES, Sample, batches_of, kinds_of, known_after, outcome, spoilt
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from learnlab.errors import SourceError
+from learnlab.ingest.batch import Position
+from learnlab.ingest.logs.registry import FORMATS, detect
+
+ALL = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.reader)
+LINES = pytest.mark.parametrize(
+    "sample", [sample for sample in SAMPLES if sample.is_lines], ids=lambda sample: sample.reader
+)
+BUT_FILES = {"opencode"}
+"""Formats whose logs are folders: their own tests spoil those file by file."""
+
+
+def n_lines(data: bytes) -> int:
+    return sum(bool(line.strip()) for line in data.split(b"\n"))
+
+
+def written(folder: Path, sample: Sample, data: bytes) -> Path:
+    path = folder / f"log{sample.suffix}"
+    path.write_bytes(data)
+    return path
+
+
+def test_every_format_has_a_sample():
+    assert {sample.form.name for sample in SAMPLES} | BUT_FILES == set(FORMATS)
+
+
+@ALL
+def test_a_sample_is_told_by_its_content_and_read(tmp_path, sample):
+    path = written(tmp_path, sample, sample.bytes_of(sample.content))
+    assert detect(path) is sample.form
+    batches = batches_of(sample.form, path)
+    executions, steps = known_after(batches)
+    assert len(executions) == sample.n_tasks
+    assert sum(len(batch.rejected) for batch in batches) == 0
+    for step in steps.values():
+        cached = (step["cache_read_tokens"] or 0) + (step["cache_write_tokens"] or 0)
+        assert cached <= (step["input_tokens"] or 0)
+    assert not sample.is_lines or kinds_of(batches).total() == len(sample.content)
+
+
+@ALL
+def test_a_packed_sample_is_the_same(tmp_path, sample):
+    data = sample.bytes_of(sample.content)
+    path = written(tmp_path, sample, data)
+    plain = known_after(batches_of(sample.form, path))
+    path.write_bytes(gzip.compress(data))
+    assert detect(path) is sample.form
+    assert known_after(batches_of(sample.form, path)) == plain
+
+
+@ALL
+@hypothesis_settings(max_examples=25)
+@given(data=st.data())
+def test_whatever_stands_in_a_log_is_read_and_accounted_for_twice_alike(tmp_path, sample, data):
+    content = data.draw(spoilt(sample))
+    path = written(tmp_path, sample, content)
+    first, again = outcome(sample.form, path), outcome(sample.form, path)
+    if isinstance(first, str) or isinstance(again, str):
+        assert first == again
+        return
+    assert known_after(first) == known_after(again)
+    assert not sample.is_lines or kinds_of(first).total() == n_lines(content)
+
+
+@LINES
+@hypothesis_settings(max_examples=20)
+@given(data=st.data())
+def test_read_as_it_grows_it_comes_to_what_it_is_read_whole(tmp_path, sample, data):
+    content = data.draw(spoilt(sample))
+    cuts = data.draw(st.lists(st.integers(1, len(content)), max_size=4).map(sorted))
+    path = written(tmp_path, sample, content)
+    whole = outcome(sample.form, path)
+    if isinstance(whole, str):
+        return
+    grown, position = [], Position()
+    for cut in [*cuts, len(content), len(content)]:
+        path.write_bytes(content[:cut])
+        try:
+            new = batches_of(sample.form, path, position)
+        except SourceError as error:
+            assert position.offset == 0, error
+            continue
+        grown += new
+        reached = new[-1].position or position
+        assert position.offset <= reached.offset <= cut
+        position = Position(reached.offset, json.loads(json.dumps(reached.state)))
+    assert known_after(grown) == known_after(whole)
+
+
+@LINES
+def test_a_very_long_line_and_a_very_deep_one_are_two_lines(tmp_path, sample):
+    long = json.dumps({"type": "user", "text": "x" * (10 << 20)}).encode()
+    deep = b'{"type": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    path = written(tmp_path, sample, sample.bytes_of(sample.content) + long + b"\n" + deep + b"\n")
+    batches = batches_of(sample.form, path)
+    assert kinds_of(batches).total() == len(sample.content) + 2
+    assert len(known_after(batches)[0]) == sample.n_tasks
+
+
+@LINES
+@hypothesis_settings(max_examples=10)
+@given(names=st.lists(st.text(min_size=1, max_size=80), min_size=30, max_size=60, unique=True))
+def test_unknown_kinds_do_not_flood_the_account(tmp_path, sample, names):
+    strange = [{"type": f"odd {name}"} for name in names]
+    path = written(tmp_path, sample, sample.bytes_of([*sample.content, *strange]))
+    kinds = kinds_of(batches_of(sample.form, path))
+    assert kinds.total() == len(sample.content) + len(names)
+    assert Counter(name.startswith("unknown") for name in kinds)[True] <= 21
+    assert max(map(len, kinds)) <= len("unknown: ") + 40

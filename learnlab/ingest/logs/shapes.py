@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from learnlab.models import EARLIEST, latest_plausible
 
 _MOST = 2**53
+_NO_OFFSET = timedelta()
+_EARLIEST = EARLIEST.replace(tzinfo=None)
+_BEGAN = datetime.now(UTC).replace(tzinfo=None)
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -87,17 +90,19 @@ def moment(value: Any) -> datetime | None:
     (datetime.datetime(2026, 1, 31, 10, 0, 0, 500000), datetime.datetime(2026, 1, 31, 10, 0),
      datetime.datetime(2026, 1, 31, 10, 0), None)
     """
-    found: datetime | None = None
     try:
         if isinstance(value, str) and "-" in value[1:]:
             found = datetime.fromisoformat(value.strip())
-            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            if found.tzinfo is not None:
+                found = found.replace(tzinfo=None) - (found.utcoffset() or _NO_OFFSET)
         elif (seconds := _float(value)) is not None:
             while seconds > 1e11:
                 seconds /= 1000
-            found = datetime.fromtimestamp(seconds, UTC)
+            found = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+        else:
+            return None
     except (ValueError, OverflowError, OSError):
         return None
-    if found is None or not EARLIEST <= found <= latest_plausible():
+    if found < _EARLIEST or (found > _BEGAN and found > latest_plausible().replace(tzinfo=None)):
         return None
-    return found.replace(tzinfo=None)
+    return found

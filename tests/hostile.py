@@ -8,22 +8,21 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from hypothesis import strategies as st
 from transcripts import Transcript
 
 from learnlab.errors import SourceError
-from learnlab.ingest.assemble import assemble
+from learnlab.ingest.assemble import Part, assemble_all
 from learnlab.ingest.batch import Batch, Position
 from learnlab.ingest.logs.formats import LogFormat, head_of
+from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.rejected import MAX_CONTENT
-from learnlab.store.frames import conform
 
 
 @dataclass(frozen=True, repr=False)
@@ -263,52 +262,50 @@ def spoilt(draw: st.DrawFn, sample: Sample) -> bytes:
     return data
 
 
-def batches_of(form: LogFormat, path: Path, position: Position | None = None) -> list[Batch]:
-    """Return what a file comes to from a position on, checked; the position of each batch as a store returns it.
-
-    Every task is a valid execution, every step belongs to one, every fault is counted, and detection bears it.
-    """
+def pieces_of(form: LogFormat, path: Path, position: Position | None = None) -> list[Piece]:
+    """Return what a reader yields from a position on; every fault is counted, and detection bears the file."""
     form.fits(head_of(path))
-    found = []
-    for piece in form.read(path, position or Position()):
-        batch = assemble(piece, form.name, path.name)
-        assert batch.kinds.get("rejected", 0) == len(piece.faults)
-        assert len(batch.rejected) == len(piece.faults), batch.rejected
-        assert batch.n_rows_read == len(batch.executions) + len(batch.rejected)
-        valid, faulty = conform(batch.executions)
-        assert (len(valid), len(faulty)) == (len(piece.tasks), 0)
-        assert batch.steps["record_key"].is_in(batch.executions["record_key"].implode()).all()
-        assert batch.rejected.select(pl.col("content").str.len_chars().max()).item() in (
-            None,
-            *range(MAX_CONTENT + 60),
-        )
-        assert all(type(name) is str and count > 0 for name, count in batch.kinds.items()), batch.kinds
-        found.append(batch)
+    found = list(form.read(path, position or Position()))
+    for piece in found:
+        assert piece.kinds.get("rejected", 0) == len(piece.faults)
+        assert all(type(name) is str and count > 0 for name, count in piece.kinds.items()), piece.kinds
     return found
 
 
-def outcome(form: LogFormat, path: Path) -> list[Batch] | str:
+def batches_of(form: LogFormat, pieces: Sequence[Piece]) -> list[Batch]:
+    """Return pieces as batches: every task is a valid execution, every step belongs to one."""
+    batches = assemble_all([Part(piece, form.name, "log") for piece in pieces])
+    for piece, batch in zip(pieces, batches, strict=True):
+        assert len(batch.executions) == len(piece.tasks), batch.rejected
+        assert len(batch.rejected) == len(piece.faults)
+        assert batch.n_rows_read == len(piece.tasks) + len(piece.faults)
+        assert batch.steps["record_key"].is_in(batch.executions["record_key"].implode()).all()
+        assert all(len(content) < MAX_CONTENT + 60 for content in batch.rejected["content"])
+    return batches
+
+
+def outcome(form: LogFormat, path: Path) -> list[Piece] | str:
     """Return what a file comes to, or why it is no such log."""
     try:
-        return batches_of(form, path)
+        return pieces_of(form, path)
     except SourceError as error:
         return str(error)
 
 
-def kinds_of(batches: Iterable[Batch]) -> Counter[str]:
-    """Return the account of all batches together."""
-    return sum((Counter(batch.kinds) for batch in batches), Counter())
+def kinds_of(pieces: Iterable[Piece]) -> Counter[str]:
+    """Return the account of all pieces together."""
+    return sum((piece.kinds for piece in pieces), Counter())
 
 
-def known_after(batches: Iterable[Batch]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the executions and steps that a store has after some batches, by their keys.
+def known_after(form: LogFormat, pieces: Sequence[Piece]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the executions and steps that a store has after some pieces, by their keys.
 
     The last version of an execution holds. A step is where it was first, with the largest usage, of equals the
     one with a duration, then the newest; it is partial while every version is.
     """
     executions: dict[str, Any] = {}
     steps: dict[str, Any] = {}
-    for batch in batches:
+    for batch in batches_of(form, pieces):
         for row in batch.executions.iter_rows(named=True):
             executions[row["record_key"]] = row | (
                 {"timestamp": None} if row["time_source"] == "ingestion" else {}

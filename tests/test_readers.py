@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hostile import SAMPLES, Sample, batches_of, kinds_of, known_after, outcome, spoilt
+from hostile import SAMPLES, Sample, kinds_of, known_after, outcome, pieces_of, spoilt
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -43,24 +43,24 @@ def test_every_format_has_a_sample():
 def test_a_sample_is_told_by_its_content_and_read(tmp_path, sample):
     path = written(tmp_path, sample, sample.bytes_of(sample.content))
     assert detect(path) is sample.form
-    batches = batches_of(sample.form, path)
-    executions, steps = known_after(batches)
+    pieces = pieces_of(sample.form, path)
+    executions, steps = known_after(sample.form, pieces)
     assert len(executions) == sample.n_tasks
-    assert sum(len(batch.rejected) for batch in batches) == 0
+    assert not any(piece.faults for piece in pieces)
     for step in steps.values():
         cached = (step["cache_read_tokens"] or 0) + (step["cache_write_tokens"] or 0)
         assert cached <= (step["input_tokens"] or 0)
-    assert not sample.is_lines or kinds_of(batches).total() == len(sample.content)
+    assert not sample.is_lines or kinds_of(pieces).total() == len(sample.content)
 
 
 @ALL
 def test_a_packed_sample_is_the_same(tmp_path, sample):
     data = sample.bytes_of(sample.content)
     path = written(tmp_path, sample, data)
-    plain = known_after(batches_of(sample.form, path))
+    plain = known_after(sample.form, pieces_of(sample.form, path))
     path.write_bytes(gzip.compress(data))
     assert detect(path) is sample.form
-    assert known_after(batches_of(sample.form, path)) == plain
+    assert known_after(sample.form, pieces_of(sample.form, path)) == plain
 
 
 @ALL
@@ -73,7 +73,7 @@ def test_whatever_stands_in_a_log_is_read_and_accounted_for_twice_alike(tmp_path
     if isinstance(first, str) or isinstance(again, str):
         assert first == again
         return
-    assert known_after(first) == known_after(again)
+    assert known_after(sample.form, first) == known_after(sample.form, again)
     assert not sample.is_lines or kinds_of(first).total() == n_lines(content)
 
 
@@ -91,7 +91,7 @@ def test_read_as_it_grows_it_comes_to_what_it_is_read_whole(tmp_path, sample, da
     for cut in [*cuts, len(content), len(content)]:
         path.write_bytes(content[:cut])
         try:
-            new = batches_of(sample.form, path, position)
+            new = pieces_of(sample.form, path, position)
         except SourceError as error:
             assert position.offset == 0, error
             continue
@@ -99,7 +99,7 @@ def test_read_as_it_grows_it_comes_to_what_it_is_read_whole(tmp_path, sample, da
         reached = new[-1].position or position
         assert position.offset <= reached.offset <= cut
         position = Position(reached.offset, json.loads(json.dumps(reached.state)))
-    assert known_after(grown) == known_after(whole)
+    assert known_after(sample.form, grown) == known_after(sample.form, whole)
 
 
 @LINES
@@ -107,9 +107,9 @@ def test_a_very_long_line_and_a_very_deep_one_are_two_lines(tmp_path, sample):
     long = json.dumps({"type": "user", "text": "x" * (10 << 20)}).encode()
     deep = b'{"type": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     path = written(tmp_path, sample, sample.bytes_of(sample.content) + long + b"\n" + deep + b"\n")
-    batches = batches_of(sample.form, path)
-    assert kinds_of(batches).total() == len(sample.content) + 2
-    assert len(known_after(batches)[0]) == sample.n_tasks
+    pieces = pieces_of(sample.form, path)
+    assert kinds_of(pieces).total() == len(sample.content) + 2
+    assert len(known_after(sample.form, pieces)[0]) == sample.n_tasks
 
 
 @LINES
@@ -118,7 +118,7 @@ def test_a_very_long_line_and_a_very_deep_one_are_two_lines(tmp_path, sample):
 def test_unknown_kinds_do_not_flood_the_account(tmp_path, sample, names):
     strange = [{"type": f"odd {name}"} for name in names]
     path = written(tmp_path, sample, sample.bytes_of([*sample.content, *strange]))
-    kinds = kinds_of(batches_of(sample.form, path))
+    kinds = kinds_of(pieces_of(sample.form, path))
     assert kinds.total() == len(sample.content) + len(names)
     assert Counter(name.startswith("unknown") for name in kinds)[True] <= 21
     assert max(map(len, kinds)) <= len("unknown: ") + 40

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import indexes, ingestion, reading, records
+from bench import indexes, ingestion, logs, reading, records
 from bench.figures import Figure, keep, table
 from bench.fleets import Fleet, make_fleet
 
@@ -77,6 +77,19 @@ def test_single_records_arrive_in_the_store(
     before = own.store.sql(count)["n"][0]
     check(list(records.measure(own)))
     assert own.store.sql(count)["n"][0] == before + 2 * (1 + 2)
+
+
+def test_real_logs_are_repeated_with_ids_of_their_own_and_read(shared_data: Path, tmp_path: Path) -> None:
+    folder = logs.repeated("codex", tmp_path, 10_000)
+    assert folder is not None
+    files = sorted(folder.rglob("*.jsonl"))
+    assert len(files) == 3
+    one = logs.read(files[:1], "codex")
+    assert one > 0
+    assert logs.read(files, "codex") == 3 * one
+    keys = {line for path in files for line in path.read_text().splitlines() if '"session_meta"' in line}
+    assert len(keys) == 3
+    logs.bare(files)
 
 
 def test_figures_are_printed_with_their_verdict_and_kept(tmp_path: Path) -> None:

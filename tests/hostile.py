@@ -9,7 +9,7 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from learnlab.errors import SourceError
 from learnlab.ingest.assemble import Part, assemble_all
 from learnlab.ingest.batch import Batch, Position
 from learnlab.ingest.logs.formats import LogFormat, head_of
-from learnlab.ingest.logs.tasks import Piece
+from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.ingest.rejected import MAX_CONTENT
 
 
@@ -298,27 +298,43 @@ def kinds_of(pieces: Iterable[Piece]) -> Counter[str]:
     return sum((piece.kinds for piece in pieces), Counter())
 
 
-def known_after(form: LogFormat, pieces: Sequence[Piece]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the executions and steps that a store has after some pieces, by their keys.
+def known_after(pieces: Sequence[Piece]) -> tuple[dict[str, Any], dict[tuple[str, str], Any]]:
+    """Return the tasks and steps that a store has after some pieces, by their keys.
 
-    The last version of an execution holds. A step is where it was first, with the largest usage, of equals the
-    one with a duration, then the newest; it is partial while every version is.
+    The last version of a task holds. A step is where it was first, with the largest usage, of equals the one
+    with a duration, then the newest; it is partial while every version is.
     """
-    executions: dict[str, Any] = {}
-    steps: dict[str, Any] = {}
-    for batch in batches_of(form, pieces):
-        for row in batch.executions.iter_rows(named=True):
-            executions[row["record_key"]] = row | (
-                {"timestamp": None} if row["time_source"] == "ingestion" else {}
-            )
-        for row in batch.steps.iter_rows(named=True):
-            known = steps.get(row["step_key"])
+    tasks: dict[str, Any] = {}
+    steps: dict[tuple[str, str], Any] = {}
+    for task in (task for piece in pieces for task in piece.tasks):
+        tasks[task.key] = {field.name: getattr(task, field.name) for field in fields(Task)}
+        for step in tasks[task.key].pop("steps"):
+            row = {field.name: getattr(step, field.name) for field in fields(Step)} | {"task": task.key}
+            known = steps.get((step.kind, step.key))
             if known is not None:
-                first = {name: known[name] for name in ("record_key", "source_position")}
+                first = {name: known[name] for name in ("task", "position")}
                 is_partial = known["is_partial"] and row["is_partial"]
                 row = (row if _weight(row) >= _weight(known) else known) | first | {"is_partial": is_partial}
-            steps[row["step_key"]] = row
-    return executions, steps
+            steps[step.kind, step.key] = row
+    return tasks, steps
+
+
+def grown(form: LogFormat, path: Path, content: bytes, cuts: Iterable[int]) -> list[Piece]:
+    """Return what a reader yields while a log grows up to each cut in turn, then to its end, then not at all."""
+    found: list[Piece] = []
+    position = Position()
+    for cut in [*sorted(cuts), len(content), len(content)]:
+        path.write_bytes(content[:cut])
+        try:
+            new = pieces_of(form, path, position)
+        except SourceError as error:
+            assert position.offset == 0, error
+            continue
+        found += new
+        reached = new[-1].position or position
+        assert position.offset <= reached.offset <= cut
+        position = Position(reached.offset, json.loads(json.dumps(reached.state)))
+    return found
 
 
 def _weight(step: dict[str, Any]) -> tuple[int, bool]:

@@ -165,32 +165,50 @@ def _otel() -> list[Any]:
     ]
 
 
-_INSPECT = {
-    "version": 2, "status": "success", "eval": {"eval_id": "e", "task": "t", "model": "openai/gpt-4o"},
-    "samples": [
-        {
-            "id": number, "epoch": 1, "uuid": f"u{number}", "input": [{"role": "user", "content": f"{number}?"}],
-            "scores": {"match": {"value": "C"}}, "total_time": 2.5, "started_at": "2026-03-01T10:00:00+00:00",
-            "model_usage": {"openai/gpt-4o": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}},
-            "events": [{"event": "model", "model": "openai/gpt-4o", "timestamp": "2026-03-01T10:00:01+00:00"}],
-        }
-        for number in (1, 2)
-    ],
+INSPECT_SAMPLES = [
+    {
+        "id": number, "epoch": 1, "input": [{"role": "user", "content": f"Größe {number}?"}], "uuid": f"u{number}",
+        "scores": {"match": {"value": "C"}}, "total_time": 2.5, "started_at": "2026-03-01T10:00:00+00:00",
+        "model_usage": {"openai/gpt-4o": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}},
+        "events": [
+            {"event": "model", "model": "openai/gpt-4o", "timestamp": "2026-03-01T10:00:01+00:00", "output": {}},
+            {"event": "tool", "function": "ls", "error": {"message": "none"}, "events": [{"event": "model"}]},
+        ],
+        "output": {"choices": [{"message": {"content": "attachment://a"}}]}, "attachments": {"a": "12"},
+        "error": {"message": "late"}, "limit": {"type": "time"},
+    }
+    for number in (1, 2, 3)
+]  # fmt: skip
+INSPECT_HEADER = {
+    "version": 2, "status": "success",
+    "eval": {"eval_id": "e", "task": "t", "model": "openai/gpt-4o", "revision": {"origin": "git@x.org:a/shop.git"}},
+    "plan": {"steps": [{"solver": "generate"}]},
 }  # fmt: skip
-_SWE_AGENT = {
+INSPECT = INSPECT_HEADER | {"samples": INSPECT_SAMPLES}
+SWE_AGENT = {
     "environment": "main",
     "trajectory": [
-        {"action": "ls", "response": "Look", "execution_time": 0.5, "state": {"working_dir": "/shop"}}
+        {"action": "ls -a", "response": "Look", "execution_time": 0.5, "state": {"working_dir": "/shop"}},
+        {"action": "submit", "response": "Done", "execution_time": 1, "state": {"working_dir": "/shop"}},
     ],
-    "history": [{"role": "user", "content": "ISSUE:\nIt is slow", "agent": "main"}],
-    "info": {"exit_status": "submitted", "model_stats": {"instance_cost": 1, "tokens_sent": 5}},
+    "history": [{"role": "user", "content": [{"type": "text", "text": "ISSUE:\nÄrger"}], "agent": "main"}],
+    "info": {
+        "exit_status": "exit_cost",
+        "submission": "diff",
+        "model_stats": {"instance_cost": 1, "tokens_sent": 5},
+    },
+    "replay_config": {"agent": {"model": {"name": "gpt-4o"}}, "problem_statement": {"id": "a__b-1"}},
 }
-_TAU_BENCH = [
+TAU_BENCH = [
     {
-        "task_id": number, "reward": 1.0, "info": {"task": {"instruction": "Help"}, "user_cost": 0.1}, "trial": 0,
-        "traj": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": None, "tool_calls": []}],
+        "task_id": number, "reward": 1.0, "info": {"task": {"instruction": "Hilf"}, "user_cost": 0.1}, "trial": 0,
+        "traj": [
+            {"role": "user", "content": "Grüß Gott"},
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": {"name": "find"}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "Error: none"},
+        ],
     }
-    for number in (1, 2)
+    for number in (1, 2, 3)
 ]  # fmt: skip
 
 SAMPLES = (
@@ -198,9 +216,9 @@ SAMPLES = (
     Sample("codex", ".jsonl", _codex(), 2),
     Sample("gemini_cli", ".jsonl", _gemini_cli(), 2),
     Sample("otel", ".jsonl", _otel(), 2),
-    Sample("inspect_log", ".json", _INSPECT, 2, is_lines=False),
-    Sample("swe_agent", ".traj", _SWE_AGENT, 1, is_lines=False),
-    Sample("tau_bench", ".json", _TAU_BENCH, 2, is_lines=False),
+    Sample("inspect_log", ".json", INSPECT, 3, is_lines=False),
+    Sample("swe_agent", ".traj", SWE_AGENT, 1, is_lines=False),
+    Sample("tau_bench", ".json", TAU_BENCH, 3, is_lines=False),
 )
 
 JUNK = st.sampled_from(

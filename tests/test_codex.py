@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import grown, known_after
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.errors import SourceError
-from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
 from learnlab.ingest.logs.codex import FORMAT
 from learnlab.ingest.logs.formats import head_of
-from learnlab.ingest.logs.tasks import Piece, Step, Task
+from learnlab.ingest.logs.tasks import Piece, Task
 from learnlab.models import DurationSource, StepKind
 
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -291,89 +291,19 @@ def test_an_empty_file_is_no_rollout(tmp_path):
         read(written(tmp_path, b"\n\n"))
 
 
-def union(pieces: list[Piece]) -> dict[str, Any]:
-    """Tasks as the store keeps them: the last version of each key, every step where it was first."""
-    tasks: dict[str, Any] = {}
-    steps: dict[tuple[str, str], tuple[str, Step]] = {}
-    for piece in pieces:
-        for task in piece.tasks:
-            plain = {
-                name: getattr(task, name) for name in Task.__slots__ if name not in ("steps", "position")
-            }
-            tasks[task.key] = plain
-            for step in task.steps:
-                owner = steps.get((step.kind, step.key), (task.key, step))[0]
-                steps[step.kind, step.key] = (owner, step)
-    return {"tasks": tasks, "steps": steps}
+LOGS = {"fork": forked().data(), "both": two_turns().data() + forked().data()}
 
 
-LOGS = {"plain": two_turns().data(), "fork": forked().data(), "both": two_turns().data() + forked().data()}
-
-
-@settings(max_examples=25)
-@given(name=st.sampled_from(sorted(LOGS)), shares=st.lists(st.floats(0.01, 1), max_size=4))
-def test_grown_in_pieces_is_read_as_whole(tmp_path, name, shares):
-    data = LOGS[name]
+@pytest.mark.parametrize("data", LOGS.values(), ids=LOGS)
+@settings(max_examples=10)
+@given(shares=st.lists(st.floats(0.01, 1), max_size=4))
+def test_grown_in_pieces_a_fork_is_read_as_whole(tmp_path, data, shares):
     path = written(tmp_path, data)
     whole = read(path)
-    grown, position = [], Position()
-    for share in [*sorted(shares), 1]:
-        path.write_bytes(data[: int(len(data) * share)])
-        pieces = read(path, position)
-        grown += pieces
-        position = pieces[-1].position or position
-        assert json.loads(json.dumps(position.state)) == position.state
-    assert union(grown) == union(whole)
-    assert union([*whole, *read(path)]) == union(whole)
-
-
-WILD = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-    | st.sampled_from(["1e999", "7", "\ud800"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-        ["type", "id", "role", "info", "content", "text", "turn_id", "output", "total_token_usage", "input_tokens"]
-    ), inner, max_size=4),
-    max_leaves=8,
-)  # fmt: skip
-
-
-@settings(max_examples=40)
-@given(data=st.data())
-def test_whatever_stands_there_every_line_is_accounted_for(tmp_path, data):
-    lines: list[Any] = data.draw(st.permutations(forked().lines[:12] + two_turns().lines[-6:]))
-    for n in data.draw(st.lists(st.integers(0, len(lines) - 1), max_size=6)):
-        if isinstance(lines[n], dict):
-            field = data.draw(st.sampled_from(["payload", "timestamp", "type", "all", "inside"]))
-            wild = data.draw(WILD)
-            if field == "inside" and isinstance(lines[n].get("payload"), dict):
-                key = data.draw(st.sampled_from(sorted(lines[n]["payload"])))
-                lines[n] = lines[n] | {"payload": lines[n]["payload"] | {key: wild}}
-            else:
-                lines[n] = wild if field == "all" else lines[n] | {field: wild}
-    raw = [json.dumps(line).encode() for line in lines]
-    raw.insert(data.draw(st.integers(0, len(raw))), b"[" * 5000)
-    text = b"\n".join(raw)
-    text = text[: data.draw(st.integers(1, len(text)))]
-    path = written(tmp_path, text)
-    if not text.strip():
-        return
-    pieces = read(path)
-    counted = sum(sum(piece.kinds.values()) for piece in pieces)
-    assert counted == sum(1 for line in text.split(b"\n") if line.strip())
-    for piece in pieces:
-        batch = assemble(piece, FORMAT.name, "codex:x")
-        assert len(batch.rejected) == piece.kinds["rejected"]
-
-
-def test_unknown_kinds_do_not_flood_the_account(tmp_path):
-    log = Log().meta()
-    for n in range(50):
-        log.line("x" * 60 if n % 2 else f"new_{n}")
-    (piece,) = read(written(tmp_path, log.data()))
-    unknown = {kind: n for kind, n in piece.kinds.items() if kind.startswith("unknown")}
-    assert len(unknown) == 21
-    assert unknown["unknown: " + "x" * 40] == 25
-    assert sum(unknown.values()) == 50
+    assert known_after(
+        grown(FORMAT, path, data, [int(len(data) * share) for share in shares])
+    ) == known_after(whole)
+    assert known_after([*whole, *read(path)]) == known_after(whole)
 
 
 def test_long_logs_are_handed_on_in_pieces(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gzip
 import io
 import json
 import random
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import INSPECT, INSPECT_HEADER, INSPECT_SAMPLES, SWE_AGENT, TAU_BENCH, places
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,86 +24,21 @@ from learnlab.ingest.logs.formats import LogFormat, head_of
 from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.models import StepKind
 
-SAMPLES = [
-    {
-        "id": number, "epoch": 1, "input": [{"role": "user", "content": f"Größe {number}?"}], "uuid": f"u{number}",
-        "scores": {"match": {"value": "C"}}, "total_time": 2.5, "started_at": "2026-03-01T10:00:00+00:00",
-        "model_usage": {"openai/gpt-4o": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}},
-        "events": [
-            {"event": "model", "model": "openai/gpt-4o", "timestamp": "2026-03-01T10:00:01+00:00", "output": {}},
-            {"event": "tool", "function": "ls", "error": {"message": "none"}, "events": [{"event": "model"}]},
-        ],
-        "output": {"choices": [{"message": {"content": "attachment://a"}}]}, "attachments": {"a": "12"},
-        "error": {"message": "late"}, "limit": {"type": "time"},
-    }
-    for number in (1, 2, 3)
-]  # fmt: skip
-HEADER = {
-    "version": 2, "status": "success",
-    "eval": {"eval_id": "e", "task": "t", "model": "openai/gpt-4o", "revision": {"origin": "git@x.org:a/shop.git"}},
-    "plan": {"steps": [{"solver": "generate"}]},
-}  # fmt: skip
-INSPECT = HEADER | {"samples": SAMPLES}
-SWE_AGENT = {
-    "environment": "main",
-    "trajectory": [
-        {"action": "ls -a", "response": "Look", "execution_time": 0.5, "state": {"working_dir": "/shop"}},
-        {"action": "submit", "response": "Done", "execution_time": 1, "state": {"working_dir": "/shop"}},
-    ],
-    "history": [{"role": "user", "content": [{"type": "text", "text": "ISSUE:\nÄrger"}], "agent": "main"}],
-    "info": {
-        "exit_status": "exit_cost",
-        "submission": "diff",
-        "model_stats": {"instance_cost": 1, "tokens_sent": 5},
-    },
-    "replay_config": {"agent": {"model": {"name": "gpt-4o"}}, "problem_statement": {"id": "a__b-1"}},
-}
-TAU_BENCH = [
-    {
-        "task_id": number, "reward": 1.0, "info": {"task": {"instruction": "Hilf"}, "user_cost": 0.1}, "trial": 0,
-        "traj": [
-            {"role": "user", "content": "Grüß Gott"},
-            {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": {"name": "find"}}]},
-            {"role": "tool", "tool_call_id": "c", "content": "Error: none"},
-        ],
-    }
-    for number in (1, 2, 3)
-]  # fmt: skip
 KINDS = [
     (inspect_log.FORMAT, INSPECT, 3), (swe_agent.FORMAT, SWE_AGENT, 1), (tau_bench.FORMAT, TAU_BENCH, 3),
 ]  # fmt: skip
 READERS = pytest.mark.parametrize(
     ("form", "document", "n_tasks"), KINDS, ids=lambda x: getattr(x, "name", "")
 )
-JUNK = st.sampled_from(
-    [
-        None,
-        True,
-        "",
-        "7",
-        "x\0y",
-        "\ud800",
-        -1,
-        0.5,
-        10**30,
-        1e308,
-        [],
-        {},
-        [None],
-        {"": None},
-        [[["a"]]],
-        "9" * 5000,
-    ]
-)
 
 
 def archive(compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     with zipfile.ZipFile(stream := io.BytesIO(), "w", compression) as packed:
-        packed.writestr("_journal/start.json", json.dumps(HEADER))
-        for sample in SAMPLES:
+        packed.writestr("_journal/start.json", json.dumps(INSPECT_HEADER))
+        for sample in INSPECT_SAMPLES:
             packed.writestr(f"samples/{sample['id']}_epoch_1.json", json.dumps(sample))
-        packed.writestr("summaries.json", json.dumps(SAMPLES))
-        packed.writestr("header.json", json.dumps(HEADER))
+        packed.writestr("summaries.json", json.dumps(INSPECT_SAMPLES))
+        packed.writestr("header.json", json.dumps(INSPECT_HEADER))
     return stream.getvalue()
 
 
@@ -136,12 +71,6 @@ def keys_of(piece: Piece) -> set[str]:
     return {task.key for task in piece.tasks}
 
 
-def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path of every value inside a document."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [at] * bool(at) + [place for key, part in inner for place in places(part, (*at, key))]
-
-
 def replaced(document: Any, at: tuple[Any, ...], value: Any) -> Any:
     document = copy.deepcopy(document)
     part = document
@@ -152,21 +81,7 @@ def replaced(document: Any, at: tuple[Any, ...], value: Any) -> Any:
 
 
 @READERS
-def test_a_whole_document_read_twice_or_packed_gives_the_same_records(tmp_path, form, document, n_tasks):
-    text = json.dumps(document, ensure_ascii=False, indent=1)
-    one, two = (batch_of(form, tmp_path / "x.json", text) for _ in range(2))
-    packed = batch_of(form, tmp_path / "x.json", gzip.compress(text.encode()))
-    assert one is not None
-    assert len(one.executions) == n_tasks
-    assert form.fits(head_of(tmp_path / "x.json"))
-    for other in (two, packed):
-        assert other is not None
-        assert other.executions.equals(one.executions)
-        assert other.steps.equals(one.steps)
-
-
-@READERS
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(share=st.floats(0, 1))
 def test_a_document_cut_at_any_byte_keeps_what_is_whole(tmp_path, form, document, n_tasks, share):
     whole = json.dumps(document, ensure_ascii=False).encode()
@@ -178,18 +93,7 @@ def test_a_document_cut_at_any_byte_keeps_what_is_whole(tmp_path, form, document
 
 
 @READERS
-@settings(max_examples=20)
-@given(data=st.data())
-def test_anything_may_stand_anywhere(tmp_path, form, document, n_tasks, data):
-    for _ in range(data.draw(st.integers(1, 3))):
-        document = replaced(document, data.draw(st.sampled_from(places(document))), data.draw(JUNK))
-    batch = batch_of(form, tmp_path / "x.json", json.dumps(document))
-    assert batch is not None
-    assert batch.n_rows_read <= n_tasks
-
-
-@READERS
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(junk=st.binary(max_size=60), share=st.floats(0, 1))
 def test_bytes_in_between_are_no_exception(tmp_path, form, document, n_tasks, junk, share):
     whole = json.dumps(document).encode()
@@ -217,14 +121,16 @@ def test_the_order_of_entries_changes_no_record(tmp_path, form_and_list):
     form, name = form_and_list
     found = []
     for seed in range(4):
-        entries = copy.deepcopy(SAMPLES if name else TAU_BENCH)
+        entries = copy.deepcopy(INSPECT_SAMPLES if name else TAU_BENCH)
         random.Random(seed).shuffle(entries)
-        batch = batch_of(form, tmp_path / "x.json", json.dumps(HEADER | {name: entries} if name else entries))
+        batch = batch_of(
+            form, tmp_path / "x.json", json.dumps(INSPECT_HEADER | {name: entries} if name else entries)
+        )
         found.append(batch.executions.drop("source_position").sort("record_key"))
     assert all(each.equals(found[0]) for each in found)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(share=st.floats(0, 1))
 def test_an_archive_cut_at_any_byte_keeps_what_is_whole(tmp_path, share):
     whole = archive()
@@ -233,7 +139,7 @@ def test_an_archive_cut_at_any_byte_keeps_what_is_whole(tmp_path, share):
     assert cut is None or keys_of(cut) <= keys
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     changes=st.lists(
         st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4

@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.errors import SourceError
@@ -16,10 +16,11 @@ from learnlab.ingest.rejected import MAX_RECORD
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
+    max_leaves=5,
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(st.dictionaries(st.text(max_size=5), JSON, max_size=3), max_size=6), st.data())
 def test_a_log_cut_anywhere_reads_as_its_whole_lines_and_what_is_left(objects, data):
     whole_log = b"".join(json.dumps(value).encode() + b"\n" for value in objects)
@@ -34,6 +35,7 @@ def test_a_log_cut_anywhere_reads_as_its_whole_lines_and_what_is_left(objects, d
         assert [one[:2] for one in rest] == [one[:2] for one in found if one.offset >= line.offset]
 
 
+@settings(max_examples=30)
 @given(st.binary(max_size=300))
 def test_bytes_of_any_kind_are_lines_or_faults(data):
     found = list(lines_of(io.BytesIO(data)))
@@ -70,6 +72,7 @@ def test_a_log_opens_at_a_byte_plain_or_gzipped(tmp_path):
         pass
 
 
+@settings(max_examples=30)
 @given(JSON)
 def test_every_shape_answers_in_its_kind(value):
     assert isinstance(obj(value), dict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import gzip
 import json
 import random
@@ -12,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hostile import grown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,19 +118,6 @@ def said_in(pieces):
     return tasks, steps
 
 
-def grown(path, data, cuts):
-    """Read a file again after each of its lengths, on from where the reading before it ended."""
-    pieces, position = [], Position()
-    for cut in [*cuts, len(data)]:
-        if cut == 0:
-            continue
-        path.write_bytes(data[:cut])
-        pieces += read(path, position)
-        position = pieces[-1].position or Position()
-        assert json.loads(json.dumps(position.state)) == position.state
-    return pieces
-
-
 # --- the real exports
 
 
@@ -174,7 +161,7 @@ def test_the_real_lines_read_as_they_grow_give_what_the_whole_gives(shared_data,
     data = whole.read_bytes()
     ends = [at + 1 for at in range(len(data)) if data[at : at + 1] == b"\n"]
     cuts = sorted([*ends, 10, ends[0] + 5000, ends[1] + 40_000, len(data) - 3])
-    assert said_in(grown(tmp_path / "spans.jsonl", data, cuts)) == said_in(read(whole))
+    assert said_in(grown(FORMAT, tmp_path / "spans.jsonl", data, cuts)) == said_in(read(whole))
 
 
 # --- what counts as a step
@@ -660,15 +647,6 @@ def test_every_line_is_accounted_for(read_back):
     assert len(tasks) == 1
 
 
-def test_unknown_lines_are_named_up_to_twenty_kinds(read_back):
-    data = lines([span(1, **CHAT, **USAGE)])
-    data += b"".join(b'{"%s": 1}\n' % (b"k%02d" % at + b"x" * 60) for at in range(25))
-    _, kinds, _ = read_back(data)
-    names = [name for name in kinds if name.startswith("unknown: ")]
-    assert (len(names), kinds["unknown: other"]) == (21, 5)
-    assert max(map(len, names)) == len("unknown: ") + 40
-
-
 def test_parents_in_a_ring_doubled_ids_and_times_that_are_none(read_back):
     bad = span(5, 5, **CHAT, **USAGE) | {"startTimeUnixNano": "soon", "endTimeUnixNano": -1}
     late = span(6, 7, at=9, seconds=-4, **CHAT, **USAGE)
@@ -709,16 +687,12 @@ def read_pieces_of(tasks):
     return Piece(tasks=tasks)
 
 
-def test_long_lines_and_deep_ones(read_back):
+def test_an_attribute_nested_too_deeply_is_none_and_its_span_is_read(read_back):
     nested = '{"arrayValue": {"values": [' * 300 + "1" + "]}}" * 300
     deep = json.dumps(export(span(1, **CHAT, **USAGE))).replace('{"stringValue": "chat"}', nested, 1)
-    deeper = '{"resourceSpans": ' + "[" * 100_000
-    long = json.dumps(export(span(2, **CHAT, **USAGE, **{"input.value": "x" * 10_000_000})))
-    longer = '{"resourceSpans": "' + "x" * (17 << 20) + '"}'
-    tasks, kinds, faults = read_back("\n".join([deep, deeper, long, longer, ""]).encode())
-    assert kinds == {"spans of agents": 2, "rejected": 2}
-    assert [reason for _, reason, _ in faults] == ["is no JSON: nested too deeply", "is longer than 16 MB"]
-    assert tokens(tasks[0]) == (200, 20)
+    tasks, kinds, _ = read_back(deep.encode())
+    assert kinds == {"spans of agents": 1}
+    assert tokens(tasks[0]) == (100, 10)
 
 
 # --- growing, shuffled, broken
@@ -753,7 +727,7 @@ def some_traces(rank, is_children_first):
 
 
 @pytest.mark.parametrize("small", [False, True], ids=["at once", "quiet after two lines"])
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     seed=st.integers(0, 2**32), shares=st.lists(st.floats(0, 1), max_size=5), is_children_first=st.booleans()
 )
@@ -762,14 +736,14 @@ def test_growing_twice_and_whole_give_the_same(small, seed, shares, is_children_
     folder = tmp_path_factory.mktemp("grown")
     whole, text = folder / "whole.jsonl", lines(*groups)
     whole.write_bytes(text)
-    cuts = sorted(round(share * len(text)) for share in shares)
+    cuts = [1 + round(share * (len(text) - 1)) for share in shares]
     with pytest.MonkeyPatch.context() as patch:
         if small:
             patch.setattr(otel_traces, "QUIET", 2)
             patch.setattr(otel, "LINES_A_PIECE", 2)
         pieces = read(whole)
         expected = said_in(pieces)
-        tasks, steps = said_in(grown(folder / "growing.jsonl", text, cuts))
+        tasks, steps = said_in(grown(FORMAT, folder / "growing.jsonl", text, cuts))
         assert said_in(read(whole) + read(whole)) == expected
     assert sum(piece.kinds.total() for piece in pieces) == len(groups)
     used = {f"{one['traceId']} {one['spanId']}" for one in spans if int(one["spanId"], 16) >= 20}
@@ -822,59 +796,12 @@ def test_traces_beyond_what_may_be_held_are_handed_on(tmp_path, monkeypatch):
     assert held[0] <= 10
 
 
-@settings(max_examples=40)
-@given(seed=st.integers(0, 2**32), kept=st.floats(0, 1) | st.just(1.0))
-def test_whatever_stands_in_the_lines_is_accounted_for(seed, kept, tmp_path_factory):
-    path = tmp_path_factory.mktemp("broken") / "spans.jsonl"
-    rank = random.Random(seed)
-    values = [json.loads(json.dumps(export(one))) for one in SPANS] * 2
-    odd = [None, 0, -1, "5", "x", [], {}, [None], {"a": None}, True, 1e400, "\ud800", 10**30]
-    for value in values:
-        for _ in range(rank.randint(0, 4)):
-            spoil(value, rank, odd)
-    rows = [json.dumps(value).encode() for value in values]
-    rows += [
-        json.dumps({rank.choice(["a", "data", "trace", "result", "batches"]): rank.choice(odd)}).encode()
-    ]
-    rank.shuffle(rows)
-    for _ in range(rank.randint(0, 2)):
-        at = rank.randrange(len(rows))
-        rows[at] = rows[at][: rank.randint(0, len(rows[at]))]
-    text = b"\n".join(rows)
-    text = text[: round(kept * len(text))]
-    if b"{" not in text:
-        return
-    path.write_bytes(text)
-    pieces = read(path)
-    total = sum((piece.kinds for piece in pieces), Counter())
-    if pieces[-1].position is not None:
-        assert total.total() == sum(1 for row in text.split(b"\n") if row.strip())
-    assert total["rejected"] == sum(len(piece.faults) for piece in pieces)
-    for piece in pieces:
-        batch = assemble(piece, "otel", "x")
-        assert len(batch.executions) == len(piece.tasks)
-
-
-def spoil(value, rank, odd):
-    """Put something odd in some place of a JSON value."""
-    at = value
-    while True:
-        places = list(at) if isinstance(at, dict) else range(len(at))
-        if not places:
-            return
-        place = rank.choice(list(places))
-        if not isinstance(at[place], (dict, list)) or rank.random() < 0.1:
-            at[place] = copy.deepcopy(rank.choice(odd))
-            return
-        at = at[place]
-
-
 WHOLES = {name: one.encode() for name, one in CONTAINERS.items()}
 WHOLES |= {"message": binary(SPANS), "frames": binary(SPANS, 3)}
 
 
 @pytest.mark.parametrize("given_bytes", WHOLES.values(), ids=WHOLES)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(kept=st.floats(0, 1), seed=st.integers(0, 2**20))
 def test_documents_cut_or_spoilt_anywhere_do_not_break_the_reader(given_bytes, kept, seed, tmp_path_factory):
     path = tmp_path_factory.mktemp("cut") / "export"

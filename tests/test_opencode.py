@@ -419,7 +419,7 @@ def held_in(path: Path) -> Any:
         return None
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_whatever_stands_there_every_file_is_accounted_for(tmp_path_factory, data):
     root = tmp_path_factory.mktemp("storage")
@@ -449,11 +449,16 @@ def test_whatever_stands_there_every_file_is_accounted_for(tmp_path_factory, dat
     assert FORMAT.unit(data.draw(st.sampled_from(names))).is_relative_to(root)
 
 
-@settings(max_examples=25)
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> bytes:
+    return database(tmp_path_factory.mktemp("sound") / "a.db").read_bytes()
+
+
+@settings(max_examples=20)
 @given(data=st.data())
-def test_a_broken_database_does_not_raise(tmp_path_factory, data):
-    path = database(tmp_path_factory.mktemp("db") / "a.db")
-    held = bytearray(path.read_bytes())
+def test_a_broken_database_does_not_raise(tmp_path_factory, sound, data):
+    path = tmp_path_factory.mktemp("db") / "a.db"
+    held = bytearray(sound)
     for at in data.draw(st.lists(st.integers(16, len(held) - 1), max_size=20)):
         held[at] = data.draw(st.integers(0, 255))
     path.write_bytes(held[: data.draw(st.integers(16, len(held)))])

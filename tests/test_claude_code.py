@@ -225,9 +225,9 @@ def test_an_unknown_usage_stays_unknown_and_the_logs_own_cost_is_kept(tmp_path):
         event("assistant", 3, "a3", message={"content": "No id, no usage."}),
     )["u1"]
     messages = of_kind(task, StepKind.MESSAGE)
-    assert list(messages) == ["m1 req_m1", "m2 req_m2", "a3"]
+    assert list(messages) == ["m1 req_m1", "m2 req_m2", "s a3"]
     assert (messages["m1 req_m1"].input_tokens, messages["m1 req_m1"].output_tokens) == (None, None)
-    assert (messages["m2 req_m2"].cost_usd, messages["a3"].model) == (0.25, None)
+    assert (messages["m2 req_m2"].cost_usd, messages["s a3"].model) == (0.25, None)
 
 
 def test_what_is_written_to_the_cache_for_an_hour_has_its_own_price(tmp_path):
@@ -264,6 +264,20 @@ def test_only_a_human_line_begins_a_task(tmp_path, content, more, kind):
     assert piece.kinds == Counter(["request", kind])
     assert [task.key for task in piece.tasks] == (["s u1", "s u2"] if kind == "request" else ["s u1"])
     assert piece.tasks[0].metadata.get("n_interruptions") == (1 if kind == "interruption" else None)
+
+
+def test_ids_of_lines_that_are_no_uuids_stand_for_them_within_their_session_only(tmp_path):
+    uuid = "0b7dfb12-74ee-41b3-8681-7f2ddab1f56b"
+    keys = [
+        [
+            task.key
+            for task in read(
+                tmp_path, user(0, "u1", "Go", sessionId=own), user(1, uuid, "On", sessionId=own)
+            ).values()
+        ]
+        for own in ("s", "t")
+    ]
+    assert keys == [["s u1", uuid], ["t u1", uuid]]
 
 
 def test_a_slash_command_is_described_by_its_name_and_arguments(tmp_path):
@@ -306,10 +320,10 @@ def test_what_stands_before_the_first_request_is_a_task_only_if_it_counts(tmp_pa
     assert list(read(tmp_path, snapshot, user(5, "u1", "Go"))) == ["u1"]
     tasks = read(tmp_path, snapshot, boundary, answer(2, "a1", "m1", 9), user(5, "u1", "Go"))
     assert list(tasks) == ["before", "u1"]
-    before = tasks["s before"]
+    before = tasks["before"]
     assert (before.description, before.session_id) == ("(no request recorded)", "s")
     (compaction,) = of_kind(before, StepKind.COMPACTION).values()
-    assert (compaction.key, compaction.name, compaction.duration_seconds) == ("b1", "auto", 2.5)
+    assert (compaction.key, compaction.name, compaction.duration_seconds) == ("s b1", "auto", 2.5)
 
 
 def test_an_api_error_at_the_end_is_an_error_but_no_verdict(tmp_path):
@@ -426,7 +440,7 @@ def test_what_is_finished_is_handed_on_while_the_rest_is_read(tmp_path):
     assert sum(piece.kinds["rejected"] for piece in pieces) == 1_500
     middle = pieces[0].position
     later = [task.key for piece in pieces_of(path, middle) for task in piece.tasks]
-    assert later == [f"u{n}" for n in range(1_500 - len(later), 1_500)]
+    assert later == [f"s u{n}" for n in range(1_500 - len(later), 1_500)]
     assert 1_500 - len(later) == len(pieces[0].tasks)
 
 

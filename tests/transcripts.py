@@ -37,7 +37,7 @@ class Transcript:
         """Write any line, a second after the one before it."""
         self.n += 1
         at = (_START + timedelta(seconds=self.n)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        own = {"uuid": f"{self.session}-{self.n}", "timestamp": at, **self.common}
+        own = {"uuid": f"{self.session}-{self.n:032}", "timestamp": at, **self.common}
         self.lines += json.dumps(own | said) + "\n"
         return self
 

@@ -28,6 +28,10 @@ _SENDERS = words("task-notification peer teammate coordinator")
 """Kinds of origin that are no human."""
 
 
+_UUID = 32
+"""The characters that a UUID has at least."""
+
+
 class Said(NamedTuple):
     """A user's line: what it is (`request`, `tool result`, `command` …) and the words of a request."""
 
@@ -140,10 +144,16 @@ def message_key(record: dict[str, Any], session: str, number: int) -> str:
 def line_key(record: dict[str, Any], session: str, number: int) -> str:
     """Return the identity of a line: its uuid, else its session and number.
 
-    >>> line_key({}, "s", 4)
-    's line 4'
+    An id that is too short to be a UUID stands for its line within the session only: scrubbed and hand-made
+    logs begin each with the same ones.
+
+    >>> line_key({}, "s", 4), line_key({"uuid": "u1"}, "s", 4)
+    ('s line 4', 's u1')
     """
-    return text(record.get("uuid")) or f"{session} line {number}"
+    own = text(record.get("uuid"))
+    if own is None:
+        return f"{session} line {number}"
+    return own if len(own) >= _UUID else f"{session} {own}"
 
 
 def session_of(record: dict[str, Any]) -> str | None:

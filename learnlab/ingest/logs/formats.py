@@ -24,6 +24,17 @@ class Head:
     start: bytes
     objects: tuple[dict[str, object], ...] = ()
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the file is one line without an end that begins as a JSON object and is none.
+
+        >>> Head(Path("a.jsonl"), b'{"type": "us').is_begun, Head(Path("a.csv"), b"a,b").is_begun
+        (True, False)
+        """
+        bare = self.start.removeprefix(b"\xef\xbb\xbf").lstrip()
+        is_one_line = len(self.start) < HEAD and b"\n" not in bare
+        return is_one_line and bare.startswith(b"{") and not self.objects
+
 
 @dataclass(frozen=True)
 class LogFormat:

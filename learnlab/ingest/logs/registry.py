@@ -7,6 +7,7 @@ from pathlib import Path
 
 from learnlab.errors import SourceError
 from learnlab.ingest.logs.formats import LogFormat, head_of
+from learnlab.ingest.sources import printable
 
 _READERS = (
     "claude_code", "codex", "inspect_log", "swe_agent", "tau_bench", "otel", "gemini_cli", "opencode",
@@ -42,9 +43,14 @@ def detect(path: Path) -> LogFormat | None:
     """Return the kind of log that a file holds, told by its content; None where it is none of them.
 
     Raises:
-        SourceError: when it cannot be opened or is empty.
+        SourceError: when it cannot be opened, is empty, or holds no more than the beginning of a JSON object:
+            what it will be cannot be told yet.
     """
     head = head_of(path)
+    if head.is_begun:
+        raise SourceError(
+            f"{printable(path)} holds one line that is no whole JSON object; it may still be written"
+        )
     return next((form for form in FORMATS.values() if form.fits(head)), None)
 
 

@@ -341,12 +341,12 @@ def test_an_agent_that_failed_is_no_verdict(read_back):
 VERDICTS = [
     ([("pass", None)], True, None),
     ([("Fail", 0.9)], False, None),
-    ([(None, 1.0)], True, None),
-    ([(None, 0)], False, None),
+    ([(None, 1.0)], None, 100.0),
+    ([(None, 0)], None, 0.0),
     ([(None, 0.75)], None, 75.0),
     ([("relevant", 1.0)], None, 100.0),
     ([(None, 4.0)], None, None),
-    ([("pass", None), (None, 0)], False, None),
+    ([("pass", None), ("fail", 0)], False, None),
     ([("pass", None), (None, 0.5)], True, 50.0),
     ([(None, None)], None, None),
 ]

@@ -182,8 +182,9 @@ def _answer(head: Call, calls: list[Call]) -> str | None:
 def _judge(task: Task, evaluations: list[dict[str, Any]]) -> None:
     """Set the verdict of a task, or the score where there is no verdict.
 
-    A label that says pass or fail is one; without a label a score of exactly 0 or 1 is. Several must agree
-    on a pass. Other scores from 0 to 1 become the quality (their mean, in percent).
+    A label that says pass or fail is one; several must agree on a pass. A score alone is none, also where it
+    is 0 or 1: whether 0 is bad depends on what was measured. Scores from 0 to 1 become the quality (their
+    mean, in percent).
     """
     verdicts, scores, kept = [], [], {}
     for one in evaluations:
@@ -191,8 +192,6 @@ def _judge(task: Task, evaluations: list[dict[str, Any]]) -> None:
         kept[one["name"][:100]] = label[:100] if label else score
         if label and label.strip().lower() in _VERDICTS:
             verdicts.append(_VERDICTS[label.strip().lower()])
-        elif not label and score in (0, 1):
-            verdicts.append(score == 1)
         elif score is not None and 0 <= score <= 1:
             scores.append(score)
     if verdicts:

@@ -9,19 +9,16 @@ from pathlib import Path
 
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
+from learnlab.ingest.logs.account import Account
 from learnlab.ingest.logs.codex_lines import ENVELOPES, ITEMS, KNOWN, Record, record_of
 from learnlab.ingest.logs.codex_session import Session
 from learnlab.ingest.logs.codex_tasks import OpenTask, asked_in
 from learnlab.ingest.logs.formats import Head, LogFormat
-from learnlab.ingest.logs.kinds import Kinds, words
-from learnlab.ingest.logs.lines import UNFINISHED, Line, lines_of, opened_at
+from learnlab.ingest.logs.kinds import words
+from learnlab.ingest.logs.lines import Line, lines_of, opened_at
 from learnlab.ingest.logs.parents import task_under_way
 from learnlab.ingest.logs.tasks import Piece, Task
-from learnlab.ingest.rejected import shown
 from learnlab.ingest.sources import printable
-
-_LINES = 2000
-"""Lines after which what is finished is handed on."""
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _QUIET = words("""
@@ -95,33 +92,20 @@ class _Reader:
             self.session.id = named[-1].lower() if named else printable(Path(path.stem))
         self.position = position
         self.open: OpenTask | None = None
-        self.kinds = Kinds(KNOWN)
-        self.piece = Piece()
-        self.n_lines = 0
+        self.account = Account(KNOWN)
 
     def take(self, line: Line) -> Piece | None:
         """Take a line; return what is finished when it is time to hand it on."""
-        self.n_lines += 1
-        if line.fault is not None:
-            is_unfinished = line.fault == UNFINISHED
-            self.piece.kinds["unfinished" if is_unfinished else "rejected"] += 1
-            if not is_unfinished:
-                self.piece.faults.append((line.number, line.fault, shown(line.content)))
-        else:
-            kind = self._understand(record_of(line.value), line)
-            self.piece.kinds[self.kinds.name(kind)] += 1
-        if self.n_lines < _LINES or not (self.piece.tasks or self.piece.faults):
-            return None
-        ready, self.piece, self.n_lines = self.piece, Piece(), 0
-        ready.position = self.position
-        return ready
+        if self.account.is_sound(line):
+            self.account.count(self._understand(record_of(line.value), line))
+        return self.account.enough(self.position)
 
     def rest(self) -> Piece:
         """Return what is left at the end of the file, the task still open among it."""
         if self.open is not None:
             self._keep(self.open.closed(self.session, is_last=True))
-        self.piece.position = self.position
-        return self.piece
+        self.account.piece.position = self.position
+        return self.account.piece
 
     def _understand(self, record: Record, line: Line) -> str:
         session = self.session
@@ -171,7 +155,7 @@ class _Reader:
 
     def _keep(self, task: Task) -> None:
         if task.description or task.steps or task.solution_summary:
-            self.piece.tasks.append(task)
+            self.account.piece.tasks.append(task)
 
 
 FORMAT = LogFormat(

@@ -9,18 +9,16 @@ from typing import Any
 
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
+from learnlab.ingest.logs.account import Account
 from learnlab.ingest.logs.clock import last_part
 from learnlab.ingest.logs.formats import HEAD, Head, LogFormat
 from learnlab.ingest.logs.gemini_tasks import KNOWN, Chat, OpenTask, asked_in, at_of, kind_of
-from learnlab.ingest.logs.kinds import Kinds
-from learnlab.ingest.logs.lines import UNFINISHED, Line, lines_of, loaded, opened_at
+from learnlab.ingest.logs.lines import Line, lines_of, loaded, opened_at
 from learnlab.ingest.logs.parents import task_under_way
 from learnlab.ingest.logs.shapes import items, moment, obj, text
 from learnlab.ingest.logs.tasks import Piece
-from learnlab.ingest.rejected import shown
 from learnlab.ingest.sources import printable
 
-_LINES = 2000
 _MAX_DOCUMENT = 256 << 20
 """The bytes of a document that are read as one; the tool itself wrote lines long before that."""
 
@@ -98,45 +96,32 @@ class _Reader:
             self.chat.repo = _repo_beside(path)
         self.position: Position | None = position
         self.open: OpenTask | None = None
-        self.kinds = Kinds(KNOWN)
-        self.piece = Piece()
-        self.n_lines = 0
+        self.account = Account(KNOWN)
 
     def document(self, found: dict[str, Any]) -> Piece:
         """Return all that a document holds; it is no growing file, so there is nothing to read on from."""
         self._learn(found)
-        self.piece.kinds["metadata"] += 1
+        self.account.count("metadata")
         self.position = None
         for n, entry in enumerate(items(found.get("messages")) or items(found.get("history")), start=1):
             if isinstance(entry, dict):
-                self.piece.kinds[self.kinds.name(kind_of(entry))] += 1
+                self.account.count(kind_of(entry))
                 self._message(entry, n, Line(n, 0, entry))
             else:
-                self.piece.kinds["rejected"] += 1
-                self.piece.faults.append((n, "is no message: not a JSON object", shown(str(entry))))
+                self.account.reject(n, "is no message: not a JSON object", str(entry))
         return self.rest()
 
     def take(self, line: Line) -> Piece | None:
         """Take a line; return what is finished when it is time to hand it on."""
-        self.n_lines += 1
-        if line.fault is not None:
-            is_unfinished = line.fault == UNFINISHED
-            self.piece.kinds["unfinished" if is_unfinished else "rejected"] += 1
-            if not is_unfinished:
-                self.piece.faults.append((line.number, line.fault, shown(line.content)))
-        else:
-            self.piece.kinds[self.kinds.name(self._understand(line.value, line))] += 1
-        if self.n_lines < _LINES or not (self.piece.tasks or self.piece.faults):
-            return None
-        ready, self.piece, self.n_lines = self.piece, Piece(), 0
-        ready.position = self.position
-        return ready
+        if self.account.is_sound(line):
+            self.account.count(self._understand(line.value, line))
+        return self.account.enough(self.position)
 
     def rest(self) -> Piece:
         """Return what is left at the end of the file, the task still open among it."""
         self._close()
-        self.piece.position = self.position
-        return self.piece
+        self.account.piece.position = self.position
+        return self.account.piece
 
     def _understand(self, value: dict[str, Any], line: Line) -> str:
         if "$rewindTo" in value:
@@ -202,7 +187,7 @@ class _Reader:
 
     def _close(self) -> None:
         if self.open is not None:
-            self.piece.tasks.append(self.open.closed(self.chat))
+            self.account.piece.tasks.append(self.open.closed(self.chat))
             self.open = None
 
 

@@ -28,8 +28,12 @@ class Account:
 
     def count(self, kind: str | None) -> None:
         """Count a line under its kind, an unknown one as such."""
+        self.count_as(self.kinds.name(kind))
+
+    def count_as(self, name: str) -> None:
+        """Count a line under a name that the reader itself gives it."""
         self._n += 1
-        self.piece.kinds[self.kinds.name(kind)] += 1
+        self.piece.kinds[name] += 1
 
     def reject(self, position: int, reason: str, content: str) -> None:
         """Count a line that cannot be read and keep what it says."""

@@ -6,19 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from learnlab.ingest.batch import Position
+from learnlab.ingest.logs.account import Account
 from learnlab.ingest.logs.claude_lines import KNOWN, Said, line_key, said_in, session_of, subagents_in
 from learnlab.ingest.logs.claude_parents import session_beside
 from learnlab.ingest.logs.claude_tasks import AGENT, OpenTask
 from learnlab.ingest.logs.formats import Head, LogFormat
-from learnlab.ingest.logs.kinds import Kinds, words
-from learnlab.ingest.logs.lines import UNFINISHED, Line, lines_of, opened_at
+from learnlab.ingest.logs.kinds import words
+from learnlab.ingest.logs.lines import Line, lines_of, opened_at
 from learnlab.ingest.logs.shapes import moment, text, whole
 from learnlab.ingest.logs.tasks import Piece
-from learnlab.ingest.rejected import shown
 from learnlab.ingest.sources import printable
-
-_LINES = 2000
-"""Lines after which what is finished is handed on; long rejected ones count for more."""
 
 _EVENTS = words("user assistant system progress attachment")
 
@@ -39,8 +36,7 @@ def _read(path: Path, position: Position) -> Iterator[Piece]:
     reader = _Reader(path, position)
     with opened_at(path, position.offset) as stream:
         for line in lines_of(stream, position.offset, reader.first):
-            reader.take(line)
-            if piece := reader.ready():
+            if piece := reader.take(line):
                 yield piece
     yield reader.rest()
 
@@ -52,8 +48,7 @@ class _Reader:
         self.path, self.position = path, position
         self.first = max(1, whole(position.state.get("line")) or 1)
         self.name = printable(Path(path.name.removesuffix(".gz"))).removesuffix(".jsonl")
-        self.kinds = Kinds(KNOWN)
-        self.piece, self.n_lines = Piece(), 0
+        self.account = Account(KNOWN)
         self.request: OpenTask | None = None
         self.before = OpenTask("", self.first, self.name, None, None)
         self.subagent: OpenTask | None = None
@@ -65,26 +60,18 @@ class _Reader:
         self.side_of: dict[str, OpenTask] = {}
         self.agent_types: dict[str, str] = {}
 
-    def take(self, line: Line) -> None:
-        """Take a line and count it."""
-        fault, kind = line.fault, text(line.value.get("type"))
-        if (
-            fault is None
-            and kind in ("user", "assistant")
-            and not isinstance(line.value.get("message"), dict)
-        ):
-            fault = f"is a line of type {kind} without a message"
-        self.n_lines += 1 + len(line.content) // 10_000
-        if fault == UNFINISHED:
-            self.piece.kinds["unfinished"] += 1
-        elif fault is not None:
-            self.piece.kinds["rejected"] += 1
-            self.piece.faults.append((line.number, fault, shown(line.content or ", ".join(line.value))))
-        else:
-            said = said_in(line.value) if kind == "user" else Said(self.kinds.name(kind))
-            self.piece.kinds[said.kind] += 1
+    def take(self, line: Line) -> Piece | None:
+        """Take a line and count it; return what is finished when it is time to hand it on."""
+        record, kind = line.value, text(line.value.get("type"))
+        if kind in ("user", "assistant") and not isinstance(record.get("message"), dict):
+            reason = f"is a line of type {kind} without a message"
+            self.account.reject(line.number, reason, ", ".join(record))
+        elif self.account.is_sound(line):
+            said = said_in(record) if kind == "user" else Said(self.account.kinds.name(kind))
+            self.account.count_as(said.kind)
             if kind in ("user", "assistant", "system", "progress"):
                 self._follow(line, said)
+        return self.account.enough(self.position)
 
     def _follow(self, line: Line, said: Said) -> None:
         record, at = line.value, moment(line.value.get("timestamp"))
@@ -144,20 +131,12 @@ class _Reader:
     def _close(self) -> None:
         """Hand over the request so far with its subagents; what stood before the first only if it counts."""
         if self.request is not None:
-            self.piece.tasks.append(self.request.closed())
+            self.account.piece.tasks.append(self.request.closed())
         elif self.before.is_countable:
             self.before.task.key = f"{self.before.session} before"
-            self.piece.tasks.append(self.before.closed())
-        self.piece.tasks += [side.closed() for side in self.sides.values()]
+            self.account.piece.tasks.append(self.before.closed())
+        self.account.piece.tasks += [side.closed() for side in self.sides.values()]
         self._begin_sides()
-
-    def ready(self) -> Piece | None:
-        """Return what is finished when it is time to hand it on."""
-        if self.n_lines < _LINES or not (self.piece.tasks or self.piece.faults):
-            return None
-        found, self.piece, self.n_lines = self.piece, Piece(), 0
-        found.position = self.position
-        return found
 
     def rest(self) -> Piece:
         """Return what is left at the end of the file, the task still open among it."""
@@ -169,9 +148,9 @@ class _Reader:
             is_compaction = str(task.metadata["agent_id"]).startswith("acompact-")
             known = self.agent_type or session.subagent_for(task.description) or "subagent"
             task.agent = f"{AGENT}/{'compaction' if is_compaction else known}"
-            self.piece.tasks.append(self.subagent.closed())
-        self.piece.position = self.position
-        return self.piece
+            self.account.piece.tasks.append(self.subagent.closed())
+        self.account.piece.position = self.position
+        return self.account.piece
 
 
 FORMAT = LogFormat(

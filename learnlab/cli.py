@@ -23,7 +23,9 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (LearnlabError, OSError) as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            from learnlab.secrets import showable
+
+            raise click.ClickException(showable(" ".join(str(error).split()))) from error
 
 
 def _store_option(function: F) -> F:

@@ -199,6 +199,17 @@ def mask_text(text: str, column: str = "") -> tuple[str, int]:
     return _masked(text, column in IDENTIFIERS) if settings().mask_secrets else (text, 0)
 
 
+def showable(text: str) -> str:
+    """Return a text as one line that a terminal may show: secrets masked (always), control characters replaced.
+
+    >>> showable("a\\x1b[2J\\nada@example.org")
+    'a?[2J [masked e-mail]'
+    """
+    return "".join(
+        char if char.isprintable() else "?" for char in " ".join(_masked(text, False)[0].splitlines())
+    )
+
+
 def mask_frame(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, int]:
     """Return a frame with the secrets in some of its text columns masked, and how many there were.
 

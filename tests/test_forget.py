@@ -177,6 +177,8 @@ def test_rejected_rows_go_with_their_file_or_their_session(store):
         },
     )
     assert store.forget(session="gone-1").n_rejected == 2
+    again = {"toy:1": "half a line", "toy:2": 'sessionId: "gone-1" broken', "toy:9": "more of gone-1"}
+    add(store, task(4, source="toy:4"), rejected=again)
     assert store.sql("select source from rejected").to_series().to_list() == ["toy:3"]
     add(store, task(5, repo="b", source="toy:5"), task(6, source="toy:6"), task(7, repo="b", source="toy:6"))
     add(store, task(8), rejected={"toy:5": "five", "toy:6": "six"})

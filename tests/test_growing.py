@@ -5,6 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,28 @@ def test_a_log_of_several_files_has_no_position(tmp_path):
 def test_a_file_that_is_gone_says_so(tmp_path):
     with pytest.raises(SourceError, match="gone.jsonl cannot be opened: No such file"):
         read_on(tmp_path / "gone.jsonl", None)
+
+
+def test_no_secret_stands_in_a_position_and_the_file_is_then_read_from_its_start(tmp_path):
+    def telling(path: Path, position: Position) -> Iterator[Piece]:
+        for piece in read(path, position):
+            reached = piece.position or Position()
+            yield replace(
+                piece, position=Position(reached.offset, reached.state | {"cwd": "/ada@example.org"})
+            )
+
+    form = replace(TOY, read=telling)
+    path = tmp_path / "ada@example.org" / "log.jsonl"
+    path.parent.mkdir()
+    path.write_text(log(1, 2, 3, 4))
+    *within, known = [position for _, position in Growth(path, form, None).pieces()]
+    assert within == [None]
+    assert known is not None
+    assert "ada@" not in str(known)
+    assert known.path.endswith("/[masked e-mail cfe00dde46ef]/log.jsonl")
+    assert is_unchanged(path, known, TOY.version)
+    with path.open("a") as stream:
+        stream.write(log(5))
+    growth = Growth(path, form, known)
+    assert [task.key for piece, _ in growth.pieces() for task in piece.tasks] == list("12345")
+    assert growth.how == "grown"

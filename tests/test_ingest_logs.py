@@ -1,19 +1,27 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import chdir
+from dataclasses import replace
+from errno import EIO
 from pathlib import Path
 from threading import Event
 
 import pytest
 from transcripts import MODEL, Transcript
 
-from learnlab.errors import SourceError
+from learnlab.errors import MappingError, SourceError
 from learnlab.ingest import ingest
+from learnlab.ingest.batch import Position
 from learnlab.ingest.logs.formats import head_of
 from learnlab.ingest.logs.registry import FORMATS, describe, detect
+from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.watch import watch
 from learnlab.store import Store, migrations
 
@@ -218,4 +226,62 @@ def test_the_summary_counts_lines_that_no_reader_knows(tmp_path, store):
     assert "entries of unknown kinds, counted and left out: brand-new-thing (1)" in said
     kinds = json.loads(store.sql("select kinds from ledger where kinds is not null").item(0, 0))
     assert sum(kinds.values()) == 5
+    token = "ghp_" + 40 * "x"
+    said = ingest(written(tmp_path, session.line(type=f"\x1b[2J {token}")), store).summary()
+    assert "?[2J [masked GitHub token] (1), brand-new-thing (1)" in said
+    assert store.sql("select * from ledger where kinds like '%ghp_%'").is_empty()
     assert MODEL in store.sql("select distinct model from steps where model is not null")["model"].to_list()
+
+
+def test_a_file_of_many_pieces_is_one_file_in_the_report(tmp_path, store, monkeypatch):
+    whole = FORMATS["claude_code"]
+
+    def in_parts(path: Path, position: Position) -> Iterator[Piece]:
+        for piece in whole.read(path, position):
+            yield replace(piece, tasks=piece.tasks[:2], position=position)
+            yield replace(piece, tasks=piece.tasks[2:], kinds=Counter())
+
+    monkeypatch.setitem(FORMATS, "claude_code", replace(whole, read=in_parts))
+    session = Transcript("s1")
+    for n in range(5):
+        session.asks(f"ask {n}").answers(f"answer {n}")
+    report = ingest(written(tmp_path, session), store)
+    assert len(report.files) == 1
+    assert report.counts.n_accepted == 5
+    assert "5 records read from 1 file: 5 accepted" in report.summary()
+
+
+def test_what_cannot_be_read_does_not_stop_the_rest(tmp_path, store, monkeypatch):
+    folder = tmp_path / "logs"
+    written(folder, talk())
+    (folder / "loop").symlink_to(folder)
+    (folder / "itself.jsonl").symlink_to(folder / "itself.jsonl")
+    os.mkfifo(folder / "pipe.jsonl")
+    with pytest.raises(SourceError, match="is no file but a pipe"):
+        head_of(folder / "pipe.jsonl")
+    with chdir(folder):
+        for _ in range(40):
+            os.mkdir("d" * 200)
+            os.chdir("d" * 200)
+        Path("beyond.jsonl").write_text("{}")
+
+    def broken(path: Path, position: Position) -> Iterator[Piece]:
+        yield Piece()
+        raise OSError(EIO, "Input/output error")
+
+    (folder / "codex.jsonl").write_text("broken disk")
+    form = replace(FORMATS["codex"], fits=lambda head: head.start == b"broken disk", read=broken)
+    monkeypatch.setitem(FORMATS, "codex", form)
+    report = ingest(folder, store)
+    assert report.counts.n_accepted == 1
+    reasons = [reason for _, reason in report.unreadable]
+    assert {reason.rpartition(": ")[2] for reason in reasons} == {
+        "Too many levels of symbolic links", "Input/output error", "File name too long",
+    }  # fmt: skip
+
+
+def test_a_wrong_list_of_tiers_stops_before_anything_is_read(tmp_path, home, store):
+    home.mkdir(exist_ok=True)
+    (home / "tiers.toml").write_text("models = 3\n")
+    with pytest.raises(MappingError, match="models is 3, not a table"):
+        ingest(written(tmp_path, talk()), store)

@@ -64,6 +64,7 @@ def test_a_table_may_say_who_judged_and_how_well(tmp_path):
         {"resolved": ["a"], "generated": ["a", "b"], "no_logs": []},
         {"a": {"resolved": True}, "b": {"resolved": False, "patch": "x"}},
         {"completed_ids": ["a", "b", None, 3], "resolved_ids": ["a"]},
+        "\ufeff" + 100 * "\n" + '{"resolved_ids": ["a"], "unresolved_ids": ["b"]}',
     ],
 )
 def test_result_files_of_a_benchmark(tmp_path, results):

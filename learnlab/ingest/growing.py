@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,6 +14,7 @@ from learnlab.ingest.batch import Position
 from learnlab.ingest.logs.formats import LogFormat
 from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.sources import printable
+from learnlab.secrets import mask_text
 from learnlab.store import ReadPosition
 
 _CHUNK = 1 << 20
@@ -44,8 +47,8 @@ class Prefix:
 
 
 def place_of(path: Path) -> str:
-    """Return the text under which a file's position is kept: its whole path, links resolved."""
-    return printable(path.resolve())
+    """Return the text under which a file's position is kept: its whole path, links resolved, secrets masked."""
+    return mask_text(printable(Path(os.path.realpath(path))), "source")[0]
 
 
 def is_unchanged(path: Path, known: ReadPosition | None, version: int) -> bool:
@@ -80,7 +83,7 @@ class Growth:
         Raises:
             SourceError: when the file cannot be read, or is no such log.
         """
-        keeps_position = self.form.unit(self.path) == self.path
+        keeps_position = self.form.unit(self.path) == self.path and not self.form.looks_beside
         try:
             before = self.path.stat()
             begin = self._begin(before.st_size)
@@ -117,7 +120,15 @@ class Growth:
         self.how = "grown" if is_same else "rewritten"
         return Position(known.byte_offset, known.state) if is_same else Position()
 
-    def _position(self, prefix: Prefix, at: Position, size: int, changed_at_ns: int) -> ReadPosition:
+    def _position(self, prefix: Prefix, at: Position, size: int, changed_at_ns: int) -> ReadPosition | None:
+        """Return how far the file was read; what its reader must know is not kept where there is a secret in it.
+
+        The file is then read from its start when it has grown.
+        """
+        if mask_text(json.dumps(at.state))[1]:
+            if size == _NOT_YET:
+                return None
+            at = Position()
         return ReadPosition(
             path=place_of(self.path),
             format=self.form.name,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from learnlab.models import Tier
+from learnlab.secrets import showable
 from learnlab.store.merge import Counts
 
 _SHOWN = 50
@@ -119,7 +120,7 @@ class IngestReport:
             lines.append(f"  {counted(counts.n_masked, 'secret')} masked before anything was stored")
         lines += [f"  {line}" for line in self.verdicts]
         lines += _first(f"  not read: {reason}" for _, reason in self.unreadable)
-        return "\n".join(lines)
+        return "\n".join(map(showable, lines))
 
     def _logs(self) -> Iterator[str]:
         """Yield a line for each kind of log: its files, lines and steps, and what was strange in them."""

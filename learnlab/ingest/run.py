@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from learnlab.ingest.report import FileReport, IngestReport, Notes, counted
 from learnlab.ingest.sources import find_files, printable
 from learnlab.ingest.tables.mapping import Mapping, load_mapping, mapping_for
 from learnlab.ingest.tables.tabular import columns_of, read_batches
-from learnlab.ingest.tiers import set_tiers
+from learnlab.ingest.tiers import check_own_tiers, set_tiers
 from learnlab.ingest.verdict_files import read_verdicts
 from learnlab.store import Addition, ReadPosition, Store
 from learnlab.store.merge import Counts
@@ -99,10 +100,11 @@ class Reading:
 
     Raises:
         SourceError: when there is no such format.
-        MappingError: when the mapping is wrong.
+        MappingError: when the mapping is wrong, or the user's list of tiers.
     """
 
     def __init__(self, store: Store, *, mapping: str | Path | None = None, log_format: str = "") -> None:
+        check_own_tiers()
         self.store = store
         self.mapping = load_mapping(mapping) if mapping is not None else None
         self.form = format_named(log_format) if log_format else None
@@ -170,7 +172,7 @@ class Reading:
         joined = _joined_files(tables, self.mapping) if not is_alone else set()
         units = {form.unit(path): path for path, form in reversed(forms.items()) if form is not None}
         for path, form in forms.items():
-            if path.resolve() in joined or (form is not None and units[form.unit(path)] != path):
+            if os.path.realpath(path) in joined or (form is not None and units[form.unit(path)] != path):
                 continue
             name = _name_of(path, root)
             try:
@@ -181,6 +183,10 @@ class Reading:
                     yield from self._log(unit, form, known.get(place_of(unit)), name, report)
             except (SourceError, MappingError) as error:
                 refused(path, error)
+            except OSError as error:
+                refused(
+                    path, SourceError(f"{name[:300]} cannot be read to its end: {error.strerror or error}")
+                )
 
     def _form(self, path: Path, position: ReadPosition | None) -> LogFormat | None:
         """Return the kind of log that a file is read as, None for a table; one that is known is not opened."""
@@ -200,7 +206,7 @@ class Reading:
             return
         growth = Growth(path, form, position)
         for piece, reached in growth.pieces():
-            if not notes.how:
+            if seen not in report.files[-1:]:
                 notes.how = growth.how
                 report.files.append(seen)
             yield _Found(seen, source, piece=piece, position=reached)
@@ -266,9 +272,9 @@ def _ahead(batches: Iterable[T]) -> Iterator[T]:
             yield batch
 
 
-def _joined_files(files: list[Path], mapping: Mapping | None) -> set[Path]:
+def _joined_files(files: list[Path], mapping: Mapping | None) -> set[str]:
     """Return the files that some other file's mapping joins: they are no sources of their own."""
-    joined: set[Path] = set()
+    joined: set[str] = set()
     for path in files:
         try:
             columns = columns_of(path)
@@ -276,5 +282,5 @@ def _joined_files(files: list[Path], mapping: Mapping | None) -> set[Path]:
         except LearnlabError:
             continue
         if table.join is not None:
-            joined |= {found.resolve() for found in path.parent.glob(table.join.file)}
+            joined |= {os.path.realpath(found) for found in path.parent.glob(table.join.file)}
     return joined

@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -70,24 +71,44 @@ def _found(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [
-            p for p in path.rglob("*") if not any(part.startswith(".") for part in p.relative_to(path).parts)
-        ]
         os.scandir(path).close()
+        found = list(_below(path))
     elif path.exists():
         raise SourceError(f"{printable(path)} is neither a file nor a folder")
     elif glob.has_magic(str(path)):
-        found = [Path(name) for name in glob.glob(str(path), recursive=True)]
+        found = [Path(name) for name in glob.glob(str(path), recursive=True) if os.path.isfile(name)]
     else:
         raise SourceError(f"{printable(path)} does not exist")
-    files = sorted(p for p in found if p.is_file())
-    if not files:
+    if not found:
         raise SourceError(
             f"there is no file in {printable(path)}"
             if path.is_dir()
             else f"{printable(path)} matches no file"
         )
-    return files
+    return sorted(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder, and what cannot be looked at: whoever opens it learns why."""
+    waiting = [folder]
+    while waiting:
+        at = waiting.pop()
+        try:
+            entries = list(os.scandir(at))
+        except OSError:
+            yield at
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = at / entry.name
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                elif entry.is_file():
+                    yield path
+            except OSError:
+                yield path
 
 
 class _Unpacked(io.RawIOBase):
@@ -121,6 +142,8 @@ def unpacked(path: Path) -> Iterator[Stream]:
     """
     name = printable(path)
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise SourceError(f"{name[:300]} is no file but a pipe")
         plain = cast("Stream", path.open("rb", buffering=_BUFFER))
         magic = plain.peek(4)[:4]
     except (OSError, ValueError) as error:

@@ -23,6 +23,15 @@ def own_file() -> Path:
     return settings().home / "tiers.toml"
 
 
+def check_own_tiers() -> None:
+    """Check the user's list of tiers before anything is read by it.
+
+    Raises:
+        MappingError: when it is wrong.
+    """
+    _own()
+
+
 def tier_of(model: str) -> Tier:
     """Return the tier of a model by its name as logs write it; unknown where neither name nor price tells.
 

@@ -64,6 +64,8 @@ _JUDGED = (
 )  # fmt: skip
 """The lists of a result file that name instances which were judged; those not resolved as well failed."""
 
+_SOURCES = {source.value for source in SuccessSource} - {SuccessSource.UNKNOWN.value}
+
 _MOST = 64 << 20
 
 
@@ -160,7 +162,7 @@ class _Columns:
             self.kind, SuccessSource.USER
         ).value
         given = (said.get(self.optional.get("success_source", "")) or "").strip().lower()
-        who = given if given in {member.value for member in SuccessSource} else who
+        who = given if given in _SOURCES else who
         score = number(said.get(self.optional.get("quality_score", "")))
         at = moment(said.get(self.optional.get("time", "")))
         quality = score if score is not None and score <= 100 else None
@@ -170,7 +172,7 @@ class _Columns:
 def _results(path: Path) -> list[tuple[str, bool]] | None:
     """Return the verdicts of a benchmark's result file by instance, None when the file is none."""
     with unpacked(path) as stream:
-        start = stream.peek(64)[:64].lstrip()
+        start = stream.peek(1024)[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
         if not start.startswith(b"{"):
             return None
         data = stream.read(_MOST + 1)

@@ -15,7 +15,7 @@ from learnlab.errors import StoreError
 from learnlab.models import now
 from learnlab.store import archive, ledger, thinning
 from learnlab.store.connection import fetch, transaction
-from learnlab.store.forgotten import remember
+from learnlab.store.forgotten import NAMES_IT, remember
 from learnlab.store.masking import name_as_stored
 from learnlab.store.views import MATERIALISED
 
@@ -96,12 +96,10 @@ _OTHERS = (
 )
 
 _REJECTED = """
-delete from rejected
+from rejected
 where {which}
     or source in (select source from going) and source not in (select source from staying where source is not null)
 """
-
-_NAMES_IT = "regexp_matches({text}, '(^|[^0-9A-Za-z_-])' || regexp_escape($value) || '($|[^0-9A-Za-z_-])')"
 
 
 def forget(
@@ -136,11 +134,14 @@ def forget(
         n_steps = _delete(connection, "steps")
         n_executions = _delete(connection, "executions")
         n_others = sum(_changed(connection, statement) for statement in _OTHERS)
-        n_rejected = _changed(connection, _REJECTED.format(which=refused), given)
+        rejected = _REJECTED.format(which=refused)
+        refused_hashes = fetch(connection, f"select cast(content_hash as varchar) as value {rejected}", given)
+        n_rejected = _changed(connection, f"delete {rejected}", given)
         n_texts = archive.delete_unused_texts(connection)
         n_archived, n_archived_steps = thinning.note(connection, written)
         gone = fetch(connection, "select cast(record_key as varchar) as record_key from doomed")["record_key"]
         remember(connection, "record", gone, moment)
+        remember(connection, "rejected", refused_hashes["value"], moment)
         if session is not None:
             remember(connection, "session", pl.Series([value]), moment)
         for view in MATERIALISED:
@@ -160,7 +161,7 @@ def _choice(repo: str | None, session: str | None, before: date | None) -> tuple
     if repo:
         return "repo = $value", "$value is null", name_as_stored(repo)
     if session:
-        named = " or ".join(_NAMES_IT.format(text=text) for text in ("content", "source"))
+        named = " or ".join(NAMES_IT.format(text=text, value="$value") for text in ("content", "source"))
         return "session_id = $value", named, name_as_stored(session)
     assert before is not None
     moment = before if isinstance(before, datetime) else datetime.combine(before, time())

@@ -21,6 +21,20 @@ where cast(record_key as uuid) in (select record_key from forgotten_records)
 """
 
 
+NAMES_IT = "regexp_matches({text}, '(^|[^0-9A-Za-z_-])' || regexp_escape({value}) || '($|[^0-9A-Za-z_-])')"
+"""The condition under which a text names a value as a word of its own."""
+
+REJECTED_IS_WANTED = f"""
+    cast(r.content_hash as varchar) not in (select value from forgotten where joined_by = 'rejected')
+    and not exists (
+        select 1 from forgotten f
+        where f.joined_by = 'session' and ({NAMES_IT.format(text="r.content", value="f.value")}
+            or {NAMES_IT.format(text="r.source", value="f.value")})
+    )
+"""
+"""The condition under which a rejected row `r` may be kept: nobody wanted it, or the session it names, gone."""
+
+
 def without_forgotten(
     connection: duckdb.DuckDBPyConnection, executions: pl.DataFrame, moment: datetime
 ) -> pl.DataFrame:
@@ -39,7 +53,7 @@ def without_forgotten(
 def remember(
     connection: duckdb.DuckDBPyConnection, joined_by: str, values: pl.Series, moment: datetime
 ) -> None:
-    """Write down that some records (by record_key) or sessions are not to come back."""
+    """Write down that records (by record_key), rejected rows (by content_hash) or sessions are not to come back."""
     with lent(connection, gone=values.unique().to_frame("value")):
         connection.execute(
             "insert or ignore into forgotten select $joined_by, value, $now from gone",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -39,7 +40,15 @@ def note(
             mapping,
             *(counts.get(name, 0) for name in _COUNTED),
             sum(kinds.values()) if kinds else 0,
-            mask_text(json.dumps(kinds))[0] if kinds else None,
+            json.dumps(_masked(kinds)) if kinds else None,
             moment,
         ],
     )
+
+
+def _masked(kinds: Mapping[str, int]) -> Counter[str]:
+    """Return numbers by kind with the secrets in the kinds masked; what then has one name is added up."""
+    masked: Counter[str] = Counter()
+    for kind, n in kinds.items():
+        masked[mask_text(kind)[0]] += n
+    return masked

@@ -15,7 +15,7 @@ from learnlab.models import now
 from learnlab.secrets import mask_frame, mask_text
 from learnlab.store import ledger, masking, verdicts
 from learnlab.store.connection import fetch, lent, transaction
-from learnlab.store.forgotten import without_forgotten
+from learnlab.store.forgotten import REJECTED_IS_WANTED, without_forgotten
 from learnlab.store.limits import SCHEMA
 from learnlab.store.positions import ReadPosition, keep_positions
 from learnlab.store.steps import has_steps, merge_steps
@@ -135,7 +135,7 @@ def merge(
                 kind,
                 moment,
                 asdict(counts),
-                source=one.source and mask_text(one.source)[0],
+                source=one.source and mask_text(one.source, "source")[0],
                 mapping=one.mapping,
                 ingest_id=ingest_id,
                 kinds=one.kinds,
@@ -285,6 +285,7 @@ insert into rejected
 select $ingest_id, source, source_position, reason, content, content_hash, $now
 from refused r
 where not exists (select 1 from rejected k where k.content_hash = r.content_hash)
+    and {is_wanted}
 qualify row_number() over (partition by content_hash order by part, source_position) = 1
 """
 
@@ -298,7 +299,8 @@ def _keep_rejected(
             None
             if one.rejected is None or not len(one.rejected)
             else one.rejected.with_columns(
-                source=pl.lit(one.source and mask_text(one.source)[0], dtype=pl.String), unmasked="content"
+                source=pl.lit(one.source and mask_text(one.source, "source")[0], dtype=pl.String),
+                unmasked="content",
             )
             for one in additions
         ]
@@ -307,5 +309,7 @@ def _keep_rejected(
         return Counter()
     refused, n_masked = _masked(rejected, masking.REJECTED_TEXTS)
     with lent(connection, refused_rows=refused):
-        connection.execute(_REFUSED, {"ingest_id": ingest_id, "now": moment})
+        connection.execute(
+            _REFUSED.format(is_wanted=REJECTED_IS_WANTED), {"ingest_id": ingest_id, "now": moment}
+        )
     return n_masked

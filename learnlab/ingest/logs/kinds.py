@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from learnlab.secrets import mask_text
+
 MAX_UNKNOWN = 20
 """How many unknown kinds an account names before it calls the rest `unknown: other`."""
 
@@ -31,7 +33,7 @@ class Kinds:
         """Return the name to count a record of this kind under."""
         if kind is not None and kind in self._known:
             return kind
-        shown = (kind or "none")[:40]
+        shown = mask_text(kind or "none")[0][:40]
         if shown not in self._unknown:
             if len(self._unknown) >= MAX_UNKNOWN:
                 return "unknown: other"

@@ -21,6 +21,7 @@ from learnlab.ingest.logs.shapes import items, obj, text, whole
 from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.rejected import MAX_CONTENT, Fault
 from learnlab.ingest.sources import printable
+from learnlab.secrets import mask_text
 
 MAX_DOCUMENT = 512 << 20
 """The bytes that a document may have, which is held in memory as a whole."""
@@ -178,7 +179,7 @@ def _take(line: Line, piece: Piece, traces: Traces, unknown: set[str]) -> None:
         piece.faults.append((line.number, line.fault, line.content))
         return
     if not any(key in line.value for key in (*_SIGNALS, *_DOCUMENTS)):
-        name = (text(", ".join(line.value)) or "an empty object")[:40]
+        name = mask_text(text(", ".join(line.value)) or "an empty object")[0][:40]
         if name not in unknown and len(unknown) >= _MOST_UNKNOWN:
             name = "other"
         unknown.add(name)

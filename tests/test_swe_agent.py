@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from learnlab.errors import SourceError
+from learnlab.ingest import ingest
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.batch import Position
 from learnlab.ingest.logs.formats import head_of
@@ -125,6 +126,16 @@ def test_results_that_disagree_or_are_broken_say_nothing_and_new_ones_are_notice
     assert task_in(tmp_path, trajectory()).success is None
     write(results, {"resolved": [], "unresolved": ["acme__shop-12"]})
     assert task_in(tmp_path, trajectory()).success is False
+
+
+def test_results_that_come_after_the_attempt_was_read_are_its_verdict(tmp_path, store):
+    verdict = "select success, success_source from executions"
+    write(tmp_path / "runs" / "acme__shop-12.traj", trajectory())
+    ingest(tmp_path / "runs", store)
+    assert store.sql(verdict).rows() == [(None, "unknown")]
+    write(tmp_path / "runs" / "results.json", {"resolved": ["acme__shop-12"]})
+    ingest(tmp_path / "runs", store)
+    assert store.sql(verdict).rows() == [(True, "verifier")]
 
 
 def test_the_configuration_names_the_instance_the_problem_and_the_model(tmp_path):

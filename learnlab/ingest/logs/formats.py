@@ -44,7 +44,8 @@ class LogFormat:
     file that cannot be opened or is no such log at all raises a SourceError. `grows` says that a file is
     appended to, so that it can be read on from a position; `version` rises when the reader makes other
     records of the same bytes, so that everything is read again. `unit` gives the file by which a log of
-    several files is read (itself for most).
+    several files is read (itself for most). `looks_beside` says that what stands beside a file changes its
+    records, so that it is read each time.
     """
 
     name: str
@@ -55,6 +56,7 @@ class LogFormat:
     grows: bool = False
     version: int = 1
     unit: Callable[[Path], Path] = lambda path: path
+    looks_beside: bool = False
 
 
 HEAD = 256 << 10

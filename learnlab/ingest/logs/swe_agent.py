@@ -15,7 +15,7 @@ from learnlab.ingest.logs.documents import Entry, opening, pieces, read_document
 from learnlab.ingest.logs.formats import Head, LogFormat
 from learnlab.ingest.logs.inspect_usage import bare_model
 from learnlab.ingest.logs.lines import loaded
-from learnlab.ingest.logs.shapes import items, number, obj, text, whole
+from learnlab.ingest.logs.shapes import items, number, obj, text, whole, words_of
 from learnlab.ingest.logs.swe_results import verdict_beside
 from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.ingest.sources import printable
@@ -141,16 +141,10 @@ def _asked(found: dict[str, Any], config: dict[str, Any]) -> tuple[str, bool]:
     ]
     for message in map(obj, told):
         if message.get("role") == "user" and not message.get("is_demo"):
-            said = _content(message.get("content"))
+            said = words_of(message.get("content")) or ""
             issue = _ISSUE.search(said)
             return (issue[1] or issue[2] or "").strip() if issue else said, issue is not None
     return "", False
-
-
-def _content(value: Any) -> str:
-    if isinstance(value, str):
-        return text(value) or ""
-    return "\n".join(part for each in items(value) if (part := text(obj(each).get("text"))))
 
 
 def _repo(instance: str, found: dict[str, Any]) -> str | None:
@@ -195,5 +189,6 @@ FORMAT = LogFormat(
     keeps="./trajectories/<user>/<run>/<instance>/<instance>.traj",
     fits=_fits,
     read=_read,
+    looks_beside=True,
 )
-"""SWE-agent's trajectories: one task a file, its verdict from a results file beside it."""
+"""SWE-agent's trajectories: one task a file, its verdict from a results file beside it, which may come later."""

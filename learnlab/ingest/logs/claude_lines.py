@@ -161,17 +161,6 @@ def session_of(record: dict[str, Any]) -> str | None:
     return text(record.get("sessionId"))
 
 
-def words_of(content: Any) -> str | None:
-    """Return the texts of a message or of a tool's result together, None where there is none.
-
-    >>> words_of([{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}])
-    'a\\nb'
-    """
-    if isinstance(content, str):
-        return text(content)
-    return "\n".join(known for block in items(content) if (known := text(obj(block).get("text")))) or None
-
-
 def subagents_in(record: dict[str, Any]) -> dict[str, str]:
     """Return the subagents that an assistant line starts: prompt → the type of the subagent.
 

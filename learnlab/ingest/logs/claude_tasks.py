@@ -6,9 +6,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from learnlab.ingest.logs.claude_lines import Said, line_key, message_key, session_of, usage_of, words_of
-from learnlab.ingest.logs.clock import PAUSE_SECONDS, last_part
-from learnlab.ingest.logs.shapes import items, number, obj, text
+from learnlab.ingest.logs.claude_lines import Said, line_key, message_key, session_of, usage_of
+from learnlab.ingest.logs.clock import PAUSE_SECONDS
+from learnlab.ingest.logs.shapes import items, last_part, number, obj, text, words_of
 from learnlab.ingest.logs.tasks import Step, Task
 from learnlab.models import MAX_ERROR_MESSAGE, DurationSource, ErrorType, StepKind
 

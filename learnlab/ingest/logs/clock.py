@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -61,13 +60,3 @@ def covered_seconds(spans: Iterable[Span]) -> float:
             total += (ended - start).total_seconds()
             reached = ended
     return total
-
-
-def last_part(path: str | None) -> str | None:
-    """Return the last part of a folder's path, of Unix or Windows; None where there is none.
-
-    >>> last_part("/home/ada/shop/"), last_part("C:\\\\work\\\\shop"), last_part("/")
-    ('shop', 'shop', None)
-    """
-    parts = [part for part in re.split(r"[/\\]", path or "") if part.strip()]
-    return parts[-1][:500] if parts else None

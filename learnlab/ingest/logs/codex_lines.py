@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from learnlab.ingest.logs.kinds import words
 from learnlab.ingest.logs.lines import loaded
-from learnlab.ingest.logs.shapes import items, moment, number, obj, text, whole
+from learnlab.ingest.logs.shapes import items, moment, number, obj, text, whole, words_of
 
 ENVELOPES = words("""
     session_meta event_msg response_item turn_context compacted world_state inter_agent_communication
@@ -92,17 +92,6 @@ def record_of(line: dict[str, Any]) -> Record:
     return Record(kind or "none", {}, at)
 
 
-def content_text(content: Any) -> str:
-    """Return the text of a message's content, a text or an array of parts.
-
-    >>> content_text([{"type": "output_text", "text": "Done."}, {"type": "input_image"}])
-    'Done.'
-    """
-    if isinstance(content, str):
-        return text(content) or ""
-    return "\n".join(part for item in items(content) if (part := text(obj(item).get("text"))))
-
-
 def request_text(content: Any) -> str | None:
     """Return what a person asked for in a user's message, None where the harness wrote all of it.
 
@@ -156,7 +145,7 @@ def outcome_of(payload: dict[str, Any]) -> Outcome:
     (False, 1.5)
     """
     output = payload.get("output", payload.get("result"))
-    said = content_text(output)
+    said = words_of(output) or ""
     if isinstance(output, str) and not said.startswith("{") and "exit_code" not in payload:
         return _told_in_text(said, payload)
     if said.startswith("{") and len(said) < 1 << 20:
@@ -165,7 +154,7 @@ def outcome_of(payload: dict[str, Any]) -> Outcome:
         except ValueError:
             output = None
     told = obj(output)
-    said = content_text(told.get("output") or told.get("content")) or said
+    said = words_of(told.get("output") or told.get("content")) or said
     for place in (payload, obj(told.get("metadata")), told):
         code = place.get("exit_code", place.get("exitCode"))
         if isinstance(code, (int, str)) and not isinstance(code, bool) and str(code).lstrip("-").isdecimal():
@@ -174,7 +163,7 @@ def outcome_of(payload: dict[str, Any]) -> Outcome:
         success = place.get("success")
         if isinstance(success, bool):
             return Outcome(
-                not success, _seconds(payload.get("duration")), said or content_text(place.get("stderr"))
+                not success, _seconds(payload.get("duration")), said or words_of(place.get("stderr")) or ""
             )
     if "Err" in told:
         return Outcome(True, _seconds(payload.get("duration")), text(told["Err"]) or said)

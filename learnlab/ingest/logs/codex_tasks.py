@@ -6,11 +6,11 @@ import re
 from datetime import datetime
 from typing import Any
 
-from learnlab.ingest.logs.clock import Clock, last_part
-from learnlab.ingest.logs.codex_lines import Record, content_text, outcome_of, request_text, totals_of
+from learnlab.ingest.logs.clock import Clock
+from learnlab.ingest.logs.codex_lines import Record, outcome_of, request_text, totals_of
 from learnlab.ingest.logs.codex_session import Session, Totals, seconds
 from learnlab.ingest.logs.kinds import words
-from learnlab.ingest.logs.shapes import number, obj, text
+from learnlab.ingest.logs.shapes import last_part, number, obj, text, words_of
 from learnlab.ingest.logs.tasks import Step, Task
 from learnlab.models import DurationSource, StepKind
 
@@ -80,7 +80,7 @@ class OpenTask:
             key = f"{session.id}:{at.isoformat() if at else line}"
             self.task.steps.append(Step(StepKind.COMPACTION, key, line, at, model=session.model))
         elif kind in ("response_item/message", "event_msg/agent_message"):
-            self._answer(content_text(said.get("content") or said.get("message")), at)
+            self._answer(words_of(said.get("content") or said.get("message")) or "", at)
         elif kind in ("event_msg/task_complete", "event_msg/turn_complete", "event_msg/turn_aborted"):
             self._n_interruptions += kind.endswith("aborted")
             self._answer(text(said.get("last_agent_message")) or "", at)

@@ -10,12 +10,11 @@ from typing import Any
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
 from learnlab.ingest.logs.account import Account
-from learnlab.ingest.logs.clock import last_part
 from learnlab.ingest.logs.formats import HEAD, Head, LogFormat
 from learnlab.ingest.logs.gemini_tasks import KNOWN, Chat, OpenTask, asked_in, at_of, kind_of
 from learnlab.ingest.logs.lines import Line, lines_of, loaded, opened_at
 from learnlab.ingest.logs.parents import task_under_way
-from learnlab.ingest.logs.shapes import items, moment, obj, text
+from learnlab.ingest.logs.shapes import items, last_part, moment, obj, text
 from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.sources import printable
 

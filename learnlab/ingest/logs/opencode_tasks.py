@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from learnlab.ingest.logs.clock import Clock, Span, covered_seconds, last_part
+from learnlab.ingest.logs.clock import Clock, Span, covered_seconds
 from learnlab.ingest.logs.kinds import words
-from learnlab.ingest.logs.shapes import items, moment, number, obj, text, whole
+from learnlab.ingest.logs.shapes import items, last_part, moment, number, obj, text, whole
 from learnlab.ingest.logs.tasks import Step, Task
 from learnlab.models import DurationSource, StepKind
 

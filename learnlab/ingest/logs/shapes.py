@@ -49,6 +49,27 @@ def text(value: Any) -> str | None:
     return value.replace("\0", "") or None
 
 
+def words_of(content: Any) -> str | None:
+    """Return the words of a message or of a tool's result: a text, or an array of parts with texts; None for no words.
+
+    >>> words_of([{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}])
+    'a\\nb'
+    """
+    if isinstance(content, str):
+        return text(content)
+    return "\n".join(known for block in items(content) if (known := text(obj(block).get("text")))) or None
+
+
+def last_part(path: str | None) -> str | None:
+    """Return the last part of a folder's path, of Unix or Windows; None where there is none.
+
+    >>> last_part("/home/ada/shop/"), last_part("C:\\\\work\\\\shop"), last_part("/")
+    ('shop', 'shop', None)
+    """
+    parts = [part for part in re.split(r"[/\\]", path or "") if part.strip()]
+    return parts[-1][:500] if parts else None
+
+
 def number(value: Any) -> float | None:
     """Return a finite number ≥ 0, also one written as a text; None for anything else.
 

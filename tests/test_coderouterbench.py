@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from learnlab.ingest import ingest
+from learnlab.secrets import mask_text
 from learnlab.store import Store
 
 TIERS = {
@@ -120,7 +121,8 @@ def test_the_second_file_has_its_texts_and_repos(
         f"select external_id, repo, text from executions join texts on text_hash = description_hash where {OOD}"
     )
     assert len(found) == 1408
-    assert all(text == prompts[task] for task, _, text in found.rows())
+    assert all(text == mask_text(prompts[task])[0] for task, _, text in found.rows())
+    assert sum("[masked e-mail]" in text for text in found["text"]) > 0
     repos = dict(found.select("external_id", "repo").rows())
     by_original = {row["original_task_id"]: repos[row["task_id"]] for row in ood_rows}
     examples = {

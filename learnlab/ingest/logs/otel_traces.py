@@ -30,6 +30,9 @@ class Traces:
 
     The position is where the oldest open trace begins. Traces that began before it and are over go beside it,
     so that a span of theirs behind it is not taken for a new trace.
+
+    Known: a span with tokens counts until one with tokens below it is read. Within a process that one ends, and
+    is written, first; where two processes tell of one call and a log is read between their lines, both count.
     """
 
     def __init__(self, position: Position | None = None) -> None:

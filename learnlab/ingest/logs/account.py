@@ -50,9 +50,13 @@ class Account:
         return line.fault is None
 
     def enough(self, position: Position | None) -> Piece | None:
-        """Return the piece, to be read on from a position, when it is time to hand it on, and begin another."""
+        """Return the piece, to be read on from a position, when it is time to hand it on."""
         if self._n < ENOUGH or not (self.piece.tasks or self.piece.faults):
             return None
+        return self.taken(position)
+
+    def taken(self, position: Position | None) -> Piece:
+        """Return the piece, to be read on from a position, and begin another."""
         found, self.piece, self._n = self.piece, Piece(), 0
         found.position = position
         return found

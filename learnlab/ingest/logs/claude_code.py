@@ -149,8 +149,7 @@ class _Reader:
             known = self.agent_type or session.subagent_for(task.description) or "subagent"
             task.agent = f"{AGENT}/{'compaction' if is_compaction else known}"
             self.account.piece.tasks.append(self.subagent.closed())
-        self.account.piece.position = self.position
-        return self.account.piece
+        return self.account.taken(self.position)
 
 
 FORMAT = LogFormat(

@@ -104,8 +104,7 @@ class _Reader:
         """Return what is left at the end of the file, the task still open among it."""
         if self.open is not None:
             self._keep(self.open.closed(self.session, is_last=True))
-        self.account.piece.position = self.position
-        return self.account.piece
+        return self.account.taken(self.position)
 
     def _understand(self, record: Record, line: Line) -> str:
         session = self.session

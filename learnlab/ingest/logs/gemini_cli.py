@@ -119,8 +119,7 @@ class _Reader:
     def rest(self) -> Piece:
         """Return what is left at the end of the file, the task still open among it."""
         self._close()
-        self.account.piece.position = self.position
-        return self.account.piece
+        return self.account.taken(self.position)
 
     def _understand(self, value: dict[str, Any], line: Line) -> str:
         if "$rewindTo" in value:

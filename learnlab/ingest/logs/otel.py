@@ -11,8 +11,9 @@ from typing import Any
 
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
+from learnlab.ingest.logs.account import Account
 from learnlab.ingest.logs.formats import Head, LogFormat
-from learnlab.ingest.logs.lines import UNFINISHED, Line, lines_of, loaded, opened_at
+from learnlab.ingest.logs.lines import Line, lines_of, loaded, opened_at
 from learnlab.ingest.logs.otel_attributes import understood
 from learnlab.ingest.logs.otel_binary import exports_of, is_binary
 from learnlab.ingest.logs.otel_spans import Span, spans_of
@@ -21,7 +22,6 @@ from learnlab.ingest.logs.shapes import items, obj, text, whole
 from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.rejected import MAX_CONTENT, Fault
 from learnlab.ingest.sources import printable
-from learnlab.secrets import mask_text
 
 MAX_DOCUMENT = 512 << 20
 """The bytes that a document may have, which is held in memory as a whole."""
@@ -38,10 +38,11 @@ _BEGINS = re.compile(
     re.DOTALL,
 )
 _HEAD = 1 << 16
-_MOST_UNKNOWN = 20
+_KINDS: frozenset[str] = frozenset()
+"""No name that a line may give itself: its kind is what its spans are."""
 
 
-def fits(head: Head) -> bool:
+def _fits(head: Head) -> bool:
     """Return whether a file holds spans in one of the shapes that are read here."""
     start = head.start.removeprefix(b"\xef\xbb\xbf")
     return (
@@ -62,7 +63,7 @@ def _has_spans(export: dict[str, Any]) -> bool:
     return is_otlp or any("spans" in trace and {"traceID", "processes"} & trace.keys() for trace in traces)
 
 
-def read(path: Path, position: Position) -> Iterator[Piece]:
+def _read(path: Path, position: Position) -> Iterator[Piece]:
     """Yield what a file with spans holds, from a position on where it is one of lines.
 
     Raises:
@@ -128,28 +129,25 @@ def _whole(path: Path) -> bytes:
 
 def _read_whole(exports: Iterable[dict[str, Any] | str]) -> Piece:
     """Return all that some exports hold; every span is an entry."""
-    piece, traces, number = Piece(), Traces(), 0
+    account, traces, number = Account(_KINDS), Traces(), 0
     for export in exports:
         found: Iterable[Span | str] = [export] if isinstance(export, str) else spans_of(export)
         for span in found:
             number += 1
             if isinstance(span, str):
-                piece.faults.append((number, span, ""))
-                piece.kinds["rejected"] += 1
+                account.reject(number, span, "")
                 continue
             call = understood(span, number)
             traces.add(call)
-            piece.kinds["spans of agents" if call.is_genai else "other spans"] += 1
+            account.count_as("spans of agents" if call.is_genai else "other spans")
     if not number:
-        piece.faults.append((1, "holds no spans", ""))
-        piece.kinds["rejected"] += 1
-    piece.tasks = traces.tasks()
-    return piece
+        account.reject(1, "holds no spans", "")
+    account.piece.tasks = traces.tasks()
+    return account.piece
 
 
 def _lines(path: Path, position: Position) -> Iterator[Piece]:
-    traces, piece = Traces(position), Piece()
-    unknown: set[str] = set()
+    account, traces = Account(_KINDS), Traces(position)
     offset, number = position.offset, whole(position.state.get("line")) or 1
     due = number // LINES_A_PIECE + 1
     with opened_at(path, position.offset) as stream:
@@ -157,33 +155,20 @@ def _lines(path: Path, position: Position) -> Iterator[Piece]:
             offset, number = line.offset, line.number
             if number >= due * LINES_A_PIECE:
                 due = number // LINES_A_PIECE + 1
-                piece.tasks += traces.overdue(number)
-                piece.position = traces.position(offset, number)
-                yield piece
-                piece = Piece()
-            _take(line, piece, traces, unknown)
-            if full := traces.overfull():
-                piece.tasks += full
-    piece.tasks += traces.tasks()
-    piece.position = traces.position(offset, number)
-    yield piece
+                account.piece.tasks += traces.overdue(number)
+                yield account.taken(traces.position(offset, number))
+            _take(line, account, traces)
+            account.piece.tasks += traces.overfull()
+    account.piece.tasks += traces.tasks()
+    yield account.taken(traces.position(offset, number))
 
 
-def _take(line: Line, piece: Piece, traces: Traces, unknown: set[str]) -> None:
-    """Read one line into a piece; the line is counted once, whatever stands in it."""
-    if line.fault == UNFINISHED:
-        piece.kinds["unfinished"] += 1
-        return
-    if line.fault is not None:
-        piece.kinds["rejected"] += 1
-        piece.faults.append((line.number, line.fault, line.content))
+def _take(line: Line, account: Account, traces: Traces) -> None:
+    """Read one line; it is counted once, whatever stands in it."""
+    if not account.is_sound(line):
         return
     if not any(key in line.value for key in (*_SIGNALS, *_DOCUMENTS)):
-        name = mask_text(text(", ".join(line.value)) or "an empty object")[0][:40]
-        if name not in unknown and len(unknown) >= _MOST_UNKNOWN:
-            name = "other"
-        unknown.add(name)
-        piece.kinds[f"unknown: {name}"] += 1
+        account.count(text(", ".join(line.value)) or "an empty object")
         return
     reasons: Counter[str] = Counter()
     is_genai = False
@@ -195,12 +180,11 @@ def _take(line: Line, piece: Piece, traces: Traces, unknown: set[str]) -> None:
             traces.add(call, line.offset)
             is_genai = is_genai or call.is_genai
     if reasons:
-        piece.kinds["rejected"] += 1
-        piece.faults.append(_fault(line, reasons))
+        account.reject(*_fault(line, reasons))
     elif "resourceSpans" not in line.value and any(key in line.value for key in _SIGNALS):
-        piece.kinds["logs and metrics"] += 1
+        account.count_as("logs and metrics")
     else:
-        piece.kinds["spans of agents" if is_genai else "other spans"] += 1
+        account.count_as("spans of agents" if is_genai else "other spans")
 
 
 def _fault(line: Line, reasons: Counter[str]) -> Fault:
@@ -216,7 +200,8 @@ FORMAT = LogFormat(
     name="otel",
     title="OpenTelemetry GenAI traces: OTLP lines, JSON or binary, Jaeger's and Tempo's exports",
     keeps="where the collector's file exporter writes, or what was exported by hand",
-    fits=fits,
-    read=read,
+    fits=_fits,
+    read=_read,
     grows=True,
 )
+"""OpenTelemetry's traces of GenAI: one task for each agent at the top of a trace, each token counted once."""

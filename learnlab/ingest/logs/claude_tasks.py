@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from learnlab.ingest.logs.claude_lines import Said, line_key, message_key, session_of, usage_of
-from learnlab.ingest.logs.clock import PAUSE_SECONDS
+from learnlab.ingest.logs.clock import PAUSE_SECONDS, seconds_between
 from learnlab.ingest.logs.shapes import items, last_part, number, obj, text, words_of
-from learnlab.ingest.logs.tasks import Step, Task
+from learnlab.ingest.logs.tasks import Step, Task, error_type_of
 from learnlab.models import MAX_ERROR_MESSAGE, DurationSource, ErrorType, StepKind
 
 AGENT = "claude_code"
@@ -123,9 +123,7 @@ class OpenTask:
         task.file_count = len(self._files)
         task.error_message = self._error
         if self._error is not None:
-            said = self._error.lower()
-            is_late = "timeout" in said or "timed out" in said
-            task.error_type = ErrorType.TIMEOUT if is_late else ErrorType.UNKNOWN
+            task.error_type = error_type_of(self._error, ErrorType.UNKNOWN)
         return task
 
     def _learn(self, record: dict[str, Any]) -> None:
@@ -147,8 +145,7 @@ class OpenTask:
             step.started_at = at
             if self._last is not None and 0 <= (at - self._last).total_seconds() <= PAUSE_SECONDS:
                 step.started_at = self._last
-        if at is not None and step.started_at is not None and at >= step.started_at:
-            seconds = (at - step.started_at).total_seconds()
+        if (seconds := seconds_between(step.started_at, at)) is not None:
             step.duration_seconds = max(seconds, step.duration_seconds or 0.0)
         if message.get("stop_reason") is not None:
             step.is_partial = False
@@ -201,8 +198,8 @@ class OpenTask:
             if call.is_error:
                 error = words_of(block.get("content")) or text(result) or "error"
                 call.error = error[:MAX_ERROR_MESSAGE]
-            if at is not None and call.started_at is not None and at >= call.started_at:
-                call.duration_seconds = (at - call.started_at).total_seconds()
+            if (lasted := seconds_between(call.started_at, at)) is not None:
+                call.duration_seconds = lasted
 
     def _note(self, record: dict[str, Any], at: datetime | None, position: int) -> None:
         """Take what the tool itself notes: how long it worked, that it made room."""

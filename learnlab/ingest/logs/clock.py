@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from learnlab.ingest.logs.tasks import Task
+from learnlab.models import DurationSource
+
 PAUSE_SECONDS = 300.0
 """A longer silence is somebody being away, not work."""
 
@@ -40,6 +43,24 @@ class Clock:
         if self._first is None or self._last is None:
             return None
         return (self._last - self._first).total_seconds()
+
+    def time(self, task: Task, worked: float | None, has_work: bool) -> None:
+        """Give a task its duration: the seconds of work that its log states, else, if there was any, without pauses."""
+        if worked is not None:
+            task.duration_seconds, task.duration_source = round(worked, 6), DurationSource.WORK
+        elif self.wall_seconds is not None and has_work:
+            task.duration_seconds, task.duration_source = round(self.gap_seconds, 6), DurationSource.GAPS
+        if self.wall_seconds is not None:
+            task.metadata["wall_seconds"] = round(self.wall_seconds, 3)
+
+
+def seconds_between(began: datetime | None, ended: datetime | None) -> float | None:
+    """Return the seconds from one time to another, None where one is unknown or they are the wrong way round.
+
+    >>> seconds_between(datetime(2026, 3, 2, 9), datetime(2026, 3, 2, 10)), seconds_between(None, datetime(2026, 3, 2))
+    (3600.0, None)
+    """
+    return (ended - began).total_seconds() if began and ended and ended >= began else None
 
 
 Span = tuple[datetime, datetime]

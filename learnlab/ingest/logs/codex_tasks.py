@@ -6,13 +6,13 @@ import re
 from datetime import datetime
 from typing import Any
 
-from learnlab.ingest.logs.clock import Clock
+from learnlab.ingest.logs.clock import Clock, seconds_between
 from learnlab.ingest.logs.codex_lines import Record, outcome_of, request_text, totals_of
 from learnlab.ingest.logs.codex_session import Session, Totals, seconds
 from learnlab.ingest.logs.kinds import words
 from learnlab.ingest.logs.shapes import last_part, number, obj, text, words_of
 from learnlab.ingest.logs.tasks import Step, Task
-from learnlab.models import DurationSource, StepKind
+from learnlab.models import StepKind
 
 _CALLS = words("""
     response_item/function_call response_item/custom_tool_call response_item/local_shell_call
@@ -157,12 +157,11 @@ class OpenTask:
         step, is_stated = self._calls[call]
         ended = outcome_of(said)
         if ended.is_error is not None:
-            step.is_error = ended.is_error
-            step.error = (ended.said.strip()[:2000] or None) if ended.is_error else None
+            step.end(ended.is_error, ended.said)
         if ended.seconds is not None:
             step.duration_seconds = ended.seconds
-        elif not is_stated and at and step.started_at and at >= step.started_at:
-            step.duration_seconds = (at - step.started_at).total_seconds()
+        elif not is_stated and (lasted := seconds_between(step.started_at, at)) is not None:
+            step.duration_seconds = lasted
         self._calls[call] = (step, is_stated or ended.seconds is not None)
 
     def _turn_ends(self, said: dict[str, Any], session: Session, at: datetime | None) -> None:
@@ -192,13 +191,8 @@ class OpenTask:
             task.model = model
         task.file_count = len(self._files)
         turn_runs = is_last and session.turn_began is not None and self.is_answered
-        if self._has_turn and not turn_runs:
-            task.duration_seconds, task.duration_source = round(self._work, 6), DurationSource.WORK
-        elif self._clock.wall_seconds is not None and self.is_answered:
-            task.duration_seconds = round(self._clock.gap_seconds, 6)
-            task.duration_source = DurationSource.GAPS
-        if self._clock.wall_seconds is not None:
-            task.metadata["wall_seconds"] = round(self._clock.wall_seconds, 3)
+        worked = self._work if self._has_turn and not turn_runs else None
+        self._clock.time(task, worked, self.is_answered)
         told = zip(("branch", "version", "effort"), rest, strict=True)
         task.metadata |= {name: value[:200] for name, value in told if value}
         if self._n_interruptions:

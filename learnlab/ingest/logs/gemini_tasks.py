@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from learnlab.ingest.logs.clock import Clock
+from learnlab.ingest.logs.clock import Clock, seconds_between
 from learnlab.ingest.logs.shapes import items, moment, obj, text, whole
 from learnlab.ingest.logs.tasks import Step, Task
-from learnlab.models import DurationSource, StepKind
+from learnlab.models import StepKind
 
 KNOWN = frozenset({"user", "gemini", "info", "warning", "error", "metadata", "record", "update", "rewind"})
 """The kinds that an account of a chat calls by name."""
@@ -150,8 +150,8 @@ class OpenTask:
         )
         ended = moment(call.get("timestamp"))
         self._clock.saw(ended)
-        if ended and step.started_at and ended >= step.started_at:
-            step.duration_seconds = (ended - step.started_at).total_seconds()
+        if (lasted := seconds_between(step.started_at, ended)) is not None:
+            step.duration_seconds = lasted
         status = text(call.get("status"))
         answers = [
             obj(obj(obj(part).get("functionResponse")).get("response")) for part in items(call.get("result"))
@@ -159,19 +159,14 @@ class OpenTask:
         said = "\n".join(text(a.get("output")) or text(a.get("error")) or "" for a in answers)
         codes = _EXIT.findall(said[-2000:]) if step.name == "run_shell_command" else []
         if status in ("success", "error"):
-            step.is_error = status == "error" or bool(codes and int(codes[-1]))
-            told = text(call.get("resultDisplay")) or said
-            step.error = (told.strip()[:2000] or None) if step.is_error else None
+            is_error = status == "error" or bool(codes and int(codes[-1]))
+            step.end(is_error, text(call.get("resultDisplay")) or said)
 
     def closed(self, chat: Chat) -> Task:
         """Return the task with what is known when it ends."""
         task = self.task
         task.steps = list(self._steps.values())
         task.repo = chat.repo
-        if self._clock.wall_seconds is not None:
-            task.metadata["wall_seconds"] = round(self._clock.wall_seconds, 3)
-            if task.steps:
-                task.duration_seconds = round(self._clock.gap_seconds, 6)
-                task.duration_source = DurationSource.GAPS
+        self._clock.time(task, None, bool(task.steps))
         task.metadata |= {name: n for name, n in self._counts.items() if n}
         return task

@@ -10,7 +10,7 @@ from learnlab.ingest.logs.inspect_scores import verdict_of
 from learnlab.ingest.logs.inspect_steps import SampleReader
 from learnlab.ingest.logs.inspect_usage import bare_model, usage_of
 from learnlab.ingest.logs.shapes import items, moment, number, obj, text, whole
-from learnlab.ingest.logs.tasks import Task
+from learnlab.ingest.logs.tasks import Task, error_type_of
 from learnlab.models import DurationSource, ErrorType, SuccessSource
 
 _SHOWN = 2000
@@ -158,6 +158,5 @@ def _add_error(task: Task, sample: dict[str, Any]) -> None:
     said = sample.get("error")
     message = text(said) or text(obj(said).get("message"))
     if message:
-        is_slow = "timeout" in message[:_SHOWN].lower() or "timed out" in message[:_SHOWN].lower()
-        task.error_type = ErrorType.TIMEOUT if is_slow else ErrorType.CRASH
+        task.error_type = error_type_of(message, ErrorType.CRASH)
         task.error_message = message

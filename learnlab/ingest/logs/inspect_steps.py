@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from learnlab.ingest.logs.clock import seconds_between
 from learnlab.ingest.logs.inspect_usage import bare_model, usage_of
 from learnlab.ingest.logs.shapes import items, moment, number, obj, text
 from learnlab.ingest.logs.tasks import Step
@@ -93,8 +94,8 @@ def _flat(events: Iterable[Any]) -> Iterator[dict[str, Any]]:
 def _step_of(event: dict[str, Any], key: str, at: int, *, is_counted: bool) -> Step:
     begin, end = moment(event.get("timestamp")), moment(event.get("completed"))
     seconds = number(event.get("working_time"))
-    if seconds is None and begin and end and end >= begin:
-        seconds = (end - begin).total_seconds()
+    if seconds is None:
+        seconds = seconds_between(begin, end)
     step = Step(StepKind.MESSAGE, key, at, begin, seconds, is_counted=is_counted)
     if event.get("event") == "tool":
         step.kind, step.name = StepKind.TOOL_CALL, text(event.get("function"))

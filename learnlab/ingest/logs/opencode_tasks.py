@@ -10,7 +10,7 @@ from learnlab.ingest.logs.clock import Clock, Span, covered_seconds
 from learnlab.ingest.logs.kinds import words
 from learnlab.ingest.logs.shapes import items, last_part, moment, number, obj, text, whole
 from learnlab.ingest.logs.tasks import Step, Task
-from learnlab.models import DurationSource, StepKind
+from learnlab.models import StepKind
 
 PARTS = words(
     "text reasoning tool file step-start step-finish snapshot patch agent subtask retry compaction source-url"
@@ -188,9 +188,8 @@ class OpenTask:
                 tools.append((began, ended))
             status, code = state.get("status"), number(obj(state.get("metadata")).get("exit"))
             if status in ("completed", "success", "error"):
-                step.is_error = status == "error" or bool(code)
                 told = text(state.get("error")) or text(state.get("output")) or ""
-                step.error = (told.strip()[:2000] or None) if step.is_error else None
+                step.end(status == "error" or bool(code), told)
             self.task.steps.append(step)
 
     def _key(self, found: dict[str, Any], position: int) -> str:
@@ -200,18 +199,8 @@ class OpenTask:
         """Return the task with what is known when it ends."""
         task = self.task
         task.file_count = len(self._files)
-        if self._spans and self._is_timed:
-            task.duration_seconds, task.duration_source = (
-                round(covered_seconds(self._spans), 6),
-                DurationSource.WORK,
-            )
-        elif self._clock.wall_seconds is not None and task.steps:
-            task.duration_seconds, task.duration_source = (
-                round(self._clock.gap_seconds, 6),
-                DurationSource.GAPS,
-            )
-        if self._clock.wall_seconds is not None:
-            task.metadata["wall_seconds"] = round(self._clock.wall_seconds, 3)
+        worked = covered_seconds(self._spans) if self._spans and self._is_timed else None
+        self._clock.time(task, worked, bool(task.steps))
         return task
 
 

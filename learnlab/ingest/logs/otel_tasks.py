@@ -10,7 +10,7 @@ from learnlab.ingest.logs.otel_attributes import Call, Role
 from learnlab.ingest.logs.otel_texts import answered, asked
 from learnlab.ingest.logs.otel_tree import Tree
 from learnlab.ingest.logs.shapes import moment, text
-from learnlab.ingest.logs.tasks import Step, Task
+from learnlab.ingest.logs.tasks import Step, Task, error_type_of
 from learnlab.models import DurationSource, ErrorType, StepKind, SuccessSource
 
 _VERDICTS = {
@@ -160,8 +160,7 @@ def _task(key: str, head: Call, heads: list[Call], calls: list[Call], steps: lis
     )
     if head.span.is_error:
         task.error_message = head.error
-        is_late = "timeout" in (head.error or "").lower() or "timed out" in (head.error or "").lower()
-        task.error_type = ErrorType.TIMEOUT if is_late else ErrorType.UNKNOWN
+        task.error_type = error_type_of(head.error or "", ErrorType.UNKNOWN)
     _judge(task, [one for call in calls for one in call.evaluations])
     return task
 

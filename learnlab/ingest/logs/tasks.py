@@ -11,6 +11,19 @@ from learnlab.ingest.batch import Position
 from learnlab.ingest.rejected import Fault
 from learnlab.models import DurationSource, ErrorType, StepKind, SuccessSource
 
+MAX_ERROR = 2000
+"""The characters of a tool's error that are held: its whole output may be very long."""
+
+
+def error_type_of(said: str, other: ErrorType) -> ErrorType:
+    """Return the type of an error by its words: running out of time is told by them, else it is the other.
+
+    >>> error_type_of("Request timed out.", ErrorType.UNKNOWN).value
+    'timeout'
+    """
+    begun = said[:MAX_ERROR].lower()
+    return ErrorType.TIMEOUT if "timeout" in begun or "timed out" in begun else other
+
 
 @dataclass(slots=True)
 class Step:
@@ -42,6 +55,11 @@ class Step:
     error: str | None = None
     is_partial: bool = False
     is_counted: bool = True
+
+    def end(self, is_error: bool, said: str) -> None:
+        """Take whether it ended in an error, and what was said then."""
+        self.is_error = is_error
+        self.error = (said.strip()[:MAX_ERROR] or None) if is_error else None
 
 
 @dataclass(slots=True)

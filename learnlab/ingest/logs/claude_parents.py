@@ -10,6 +10,7 @@ from typing import NamedTuple
 from learnlab.errors import SourceError
 from learnlab.ingest.logs.claude_lines import line_key, said_in, session_of, subagents_in
 from learnlab.ingest.logs.lines import loaded, opened_at
+from learnlab.ingest.logs.parents import under_way
 from learnlab.ingest.logs.shapes import moment, obj
 from learnlab.ingest.rejected import MAX_RECORD
 
@@ -27,8 +28,7 @@ class Session(NamedTuple):
         >>> Session(requests, {}).request_at(datetime(2026, 3, 3))
         'a'
         """
-        before = [request for request in self.requests if at is not None and request[0] <= at]
-        return max(before, key=lambda request: request[0])[1] if before else None
+        return under_way(self.requests, at)
 
     def subagent_for(self, prompt: str) -> str | None:
         """Return the type of the subagent that got a prompt, None where no tool call with it stands in the log."""

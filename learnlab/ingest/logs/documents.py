@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,6 +82,19 @@ def opening(start: bytes) -> Any:
         return from_json(bare, allow_partial=True)
     except ValueError:
         return None
+
+
+def fingerprint(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in hex, the same for any order of an object's names.
+
+    Raises:
+        RecursionError: when the value is nested too deeply.
+
+    >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    True
+    """
+    said = json.dumps(value, sort_keys=True).encode("utf-8", "surrogatepass")
+    return sha256(said, usedforsecurity=False).hexdigest()
 
 
 Entry = tuple[str, Task | Fault | None]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from typing import Any, NamedTuple
 
+from learnlab.ingest.logs.documents import fingerprint
 from learnlab.ingest.logs.inspect_scores import verdict_of
 from learnlab.ingest.logs.inspect_steps import SampleReader
 from learnlab.ingest.logs.inspect_usage import bare_model, usage_of
@@ -79,8 +79,7 @@ def task_of(sample: dict[str, Any], run: Run, position: int) -> Task:
     name, epoch = text(str(known)[:_SHOWN]) or "", whole(sample.get("epoch")) or 1
     identity = (own,) if (own := text(sample.get("uuid"))) else run.identity
     if not identity:
-        said = json.dumps(sample, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
-        identity = (sha256(said, usedforsecurity=False).hexdigest(),)
+        identity = (fingerprint(sample),)
     read = SampleReader(sample)
     verdict = verdict_of(sample)
     task = Task(

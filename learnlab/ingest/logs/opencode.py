@@ -23,7 +23,7 @@ from learnlab.ingest.logs.opencode_tasks import (
     is_copied,
     session_key,
 )
-from learnlab.ingest.logs.parents import task_under_way
+from learnlab.ingest.logs.parents import task_under_way, under_way
 from learnlab.ingest.logs.shapes import moment, obj, text
 from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.rejected import shown
@@ -209,8 +209,7 @@ def _taken(account: _Account, rows: Iterable[database.Found], session: dict[str,
 
 def _under_way(began: dict[str, list[tuple[datetime, str]]], session: dict[str, Any]) -> str | None:
     at = moment(obj(session.get("time")).get("created"))
-    starts = began.get(text(session.get("parentID")) or "", [])
-    return next((key for start, key in reversed(starts) if at is not None and start <= at), None)
+    return under_way(began.get(text(session.get("parentID")) or "", []), at)
 
 
 FORMAT = LogFormat(

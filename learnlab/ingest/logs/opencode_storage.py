@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
+from learnlab.ingest.logs.documents import Document
 from learnlab.ingest.logs.lines import loaded
 from learnlab.ingest.logs.shapes import text
 from learnlab.ingest.rejected import MAX_RECORD
@@ -15,29 +15,23 @@ from learnlab.ingest.rejected import MAX_RECORD
 _ID = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z_.-]{0,199}")
 
 
-class Entry(NamedTuple):
-    """One file: the JSON object it holds, or why it holds none and what stands there."""
-
-    value: dict[str, Any]
-    fault: str | None = None
-    content: str = ""
-
-
-def entry_of(path: Path) -> Entry:
-    """Return what one file of the storage holds."""
+def entry_of(path: Path) -> Document:
+    """Return the JSON object that one file of the storage holds, an empty one where it holds none."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_RECORD + 1)
     except OSError as error:
-        return Entry({}, f"cannot be opened: {error.strerror}")
+        return Document({}, f"cannot be opened: {error.strerror}")
     if len(data) > MAX_RECORD:
-        return Entry({}, f"is longer than {MAX_RECORD >> 20} MB", data[:100_000].decode("utf-8", "replace"))
+        return Document(
+            {}, f"is longer than {MAX_RECORD >> 20} MB", data[:100_000].decode("utf-8", "replace")
+        )
     shown = data.decode("utf-8", "replace")
     try:
         value = loaded(data.strip().removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
-        return Entry({}, str(error), shown)
-    return Entry(value) if isinstance(value, dict) else Entry({}, "is no JSON object", shown)
+        return Document({}, str(error), shown)
+    return Document(value) if isinstance(value, dict) else Document({}, "is no JSON object", shown)
 
 
 def root_of(path: Path) -> Path | None:
@@ -62,14 +56,14 @@ def files_in(folder: Path) -> list[Path]:
         return []
 
 
-def messages_of(root: Path, session: str) -> Iterator[tuple[Path, Entry]]:
+def messages_of(root: Path, session: str) -> Iterator[tuple[Path, Document]]:
     """Yield the files of a session's messages; none where its id could not be a folder's name."""
     if _ID.fullmatch(session):
         for path in files_in(root / "message" / session):
             yield path, entry_of(path)
 
 
-def parts_of(root: Path, session: str, message: str) -> Iterator[tuple[Path, Entry]]:
+def parts_of(root: Path, session: str, message: str) -> Iterator[tuple[Path, Document]]:
     """Yield the files of a message's parts: in a folder of its own, or in one with those of its session."""
     if not _ID.fullmatch(message):
         return
@@ -81,7 +75,7 @@ def parts_of(root: Path, session: str, message: str) -> Iterator[tuple[Path, Ent
             yield path, entry_of(path)
 
 
-def loose_parts(root: Path) -> Iterator[tuple[Path, Entry]]:
+def loose_parts(root: Path) -> Iterator[tuple[Path, Document]]:
     """Yield the files of parts that stand in no message's folder: an older version laid them side by side."""
     for path in files_in(root / "part"):
         yield path, entry_of(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -20,9 +20,19 @@ def task_under_way(read: Read, path: Path, at: datetime) -> str | None:
         found = path.stat()
     except OSError:
         return None
-    key = None
-    for began, own in _beginnings(read, path, (found.st_size, found.st_mtime_ns)):
-        key = own if began <= at else key
+    return under_way(_beginnings(read, path, (found.st_size, found.st_mtime_ns)), at)
+
+
+def under_way(beginnings: Iterable[tuple[datetime, str]], at: datetime | None) -> str | None:
+    """Return the key of the task that began last at or before a time, given when each began; None where none did.
+
+    >>> under_way([(datetime(2026, 3, 2), "a"), (datetime(2026, 3, 4), "b")], datetime(2026, 3, 3))
+    'a'
+    """
+    key, latest = None, None
+    for began, own in beginnings:
+        if at is not None and began <= at and (latest is None or began >= latest):
+            key, latest = own, began
     return key
 
 

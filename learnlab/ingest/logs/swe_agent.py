@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
-from learnlab.ingest.logs.documents import Entry, opening, pieces, read_document
+from learnlab.ingest.logs.documents import Entry, fingerprint, opening, pieces, read_document
 from learnlab.ingest.logs.formats import Head, LogFormat
 from learnlab.ingest.logs.inspect_usage import bare_model
 from learnlab.ingest.logs.lines import loaded
@@ -76,10 +75,7 @@ def _task(found: dict[str, Any], status: str | None, path: Path) -> Task:
     info, stats = obj(found.get("info")), obj(obj(found.get("info")).get("model_stats"))
     config = _config(found.get("replay_config"))
     instance = text(obj(config.get("problem_statement")).get("id")) or _stem(path)
-    said = json.dumps([found.get("trajectory"), found.get("history"), info], sort_keys=True)
-    key = json.dumps(
-        [instance, sha256(said.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()]
-    )
+    key = json.dumps([instance, fingerprint([found.get("trajectory"), found.get("history"), info])])
     steps = list(_steps(found, key))
     seconds = [step.duration_seconds for step in steps if step.duration_seconds is not None]
     asked, is_issue = _asked(found, config)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
-from learnlab.ingest.logs.documents import Entry, opening, pieces, read_document
+from learnlab.ingest.logs.documents import Entry, fingerprint, opening, pieces, read_document
 from learnlab.ingest.logs.formats import Head, LogFormat
 from learnlab.ingest.logs.shapes import items, number, obj, text, whole
 from learnlab.ingest.logs.tasks import Piece, Step, Task
@@ -69,8 +68,7 @@ def _task(attempt: dict[str, Any], at: int, name: str) -> Task:
     task_id, trial = attempt.get("task_id"), whole(attempt.get("trial"))
     known = text(task_id) or (str(task_id) if type(task_id) is int else "unknown")
     instruction = text(asked.get("instruction")) or text(info.get("instruction")) or ""
-    told = json.dumps([instruction, attempt.get("traj")], sort_keys=True).encode("utf-8", "surrogatepass")
-    key = json.dumps([known, trial, sha256(told, usedforsecurity=False).hexdigest()])
+    key = json.dumps([known, trial, fingerprint([instruction, attempt.get("traj")])])
     domain = _domain(said, name)
     reward, error = number(attempt.get("reward")), text(info.get("error"))
     if reward is not None and abs(reward - 1) <= _NEAR:

@@ -82,12 +82,12 @@ def eval_of(folder: Path, *entries: tuple[str, Any], **spoilt: Any) -> Path:
 @pytest.mark.parametrize(
     ("value", "success", "quality"),
     [
-        ("C", True, 100), ("I", False, 0), ("N", False, 0), ("P", None, 50), (1, True, 100), (0.0, False, 0),
-        (0.25, None, 25), (True, True, 100), ("yes", True, 100), (7, None, None), (-0.5, None, None),
+        ("C", True, 100), ("I", False, 0), ("N", False, 0), ("P", None, 50), (1, None, None), (0.0, None, None),
+        (0.25, None, None), ("1", None, None), (True, True, 100), ("yes", True, 100), (7, None, None), (-0.5, None, None),
         ("fine", None, None), (float("nan"), None, None), ({"a": 1}, None, None), ([1], None, None), (None, None, None),
     ],
 )  # fmt: skip
-def test_a_score_is_a_verdict_only_where_it_is_exactly_one_or_nought(tmp_path, value, success, quality):
+def test_a_letter_or_a_truth_value_is_a_verdict_and_a_number_is_none(tmp_path, value, success, quality):
     task = task_of(tmp_path, scores={"match": {"value": value}, "style": {"value": "C"}})
     assert (task.success, task.quality_score) == (success, quality)
     assert task.success_source is (SuccessSource.UNKNOWN if success is None else SuccessSource.VERIFIER)

@@ -1,4 +1,4 @@
-"""Inspect's scores read as verdicts: letters, truth values and numbers; everything else is kept, not judged."""
+"""Inspect's scores read as verdicts: letters and truth values; numbers, whose scale no log states, are kept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Verdict(NamedTuple):
 def verdict_of(sample: dict[str, Any]) -> Verdict:
     """Return a sample's verdict: that of its first score; an invalidated sample has none.
 
-    Only exactly 1 is success and exactly 0 failure; a number from 0 to 1 is quality, others are only kept.
+    A letter or a truth value is a verdict. A number is none, not even 1 or 0: one scorer's 1 is the best of
+    0 to 1, another's the worst of 1 to 10, and no log says which.
 
     >>> verdict_of({"scores": {"match": {"value": "P"}, "style": {"value": 7}}})
     Verdict(success=None, quality=50.0, scores={'match': 'P', 'style': 7})
@@ -36,28 +37,22 @@ def verdict_of(sample: dict[str, Any]) -> Verdict:
     kept = {name[:100]: kept for name, value in values.items() if (kept := _kept(value)) is not None}
     first = next(iter(values.values()), None)
     share = None if sample.get("invalidation") else share_of(first)
-    if share is None or not 0 <= share <= 1:
+    if share is None:
         return Verdict(None, None, kept)
     return Verdict({1.0: True, 0.0: False}.get(share), 100 * share, kept)
 
 
 def share_of(value: Any) -> float | None:
-    """Return the number that a score's value stands for, as Inspect counts it; None for no number at all.
+    """Return how right a letter or a truth value says that an answer is, 0-1; None for anything else.
 
-    >>> [share_of(value) for value in ("C", "I", "P", "N", True, 0.25, "0.25", "good", None)]
-    [1.0, 0.0, 0.5, 0.0, 1.0, 0.25, 0.25, None, None]
+    >>> [share_of(value) for value in ("C", "I", "P", "N", True, "yes", 1, 0.25, "good", None)]
+    [1.0, 0.0, 0.5, 0.0, 1.0, 1.0, None, None, None, None]
     """
-    if isinstance(value, str):
-        if value in _LETTERS:
-            return _LETTERS[value]
-        value = _WORDS.get(value.strip().lower(), value)
-    if not isinstance(value, (bool, int, float, str)):
+    if isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str):
         return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+    return _LETTERS.get(value, _WORDS.get(value.strip().lower()))
 
 
 def _kept(value: Any) -> Any:

@@ -12,8 +12,8 @@ from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
 from learnlab.ingest.logs import opencode_database as database
 from learnlab.ingest.logs import opencode_storage as storage
+from learnlab.ingest.logs.account import Account
 from learnlab.ingest.logs.formats import HEAD, Head, LogFormat
-from learnlab.ingest.logs.kinds import Kinds
 from learnlab.ingest.logs.opencode_tasks import (
     KNOWN,
     PARTS,
@@ -26,7 +26,6 @@ from learnlab.ingest.logs.opencode_tasks import (
 from learnlab.ingest.logs.parents import task_under_way, under_way
 from learnlab.ingest.logs.shapes import moment, obj, text
 from learnlab.ingest.logs.tasks import Piece
-from learnlab.ingest.rejected import shown
 from learnlab.ingest.sources import printable, unpacked
 
 
@@ -82,29 +81,31 @@ def _alone(path: Path) -> Iterator[Piece]:
     yield _read_storage(path, with_parent=False)
 
 
-class _Account:
-    """A piece under construction: it numbers and counts every entry."""
+class _Entries(Account):
+    """An account that numbers what it counts: sessions, messages and parts stand on no lines."""
 
-    def __init__(self, kinds: Kinds, n: int = 0) -> None:
-        self.piece, self.kinds, self.n = Piece(), kinds, n
+    def __init__(self) -> None:
+        super().__init__(KNOWN)
+        self.n = 0
 
-    def count(self, kind: str) -> int:
+    def numbered(self, kind: str) -> int:
+        """Count an entry and return its number."""
         self.n += 1
-        self.piece.kinds[self.kinds.name(kind)] += 1
+        self.count(kind)
         return self.n
 
-    def reject(self, reason: str, content: str) -> None:
+    def reject_entry(self, reason: str, content: str) -> None:
+        """Count an entry that cannot be read."""
         self.n += 1
-        self.piece.kinds["rejected"] += 1
-        self.piece.faults.append((self.n, reason, shown(content)))
+        self.reject(self.n, reason, content)
 
     def message(self, info: dict[str, Any], parts: list[dict[str, Any]], session: dict[str, Any]) -> Message:
         """Count a message and its parts and return them; copies of an older session are counted as such."""
         message = Message(info, 0)
         copied = is_copied(session, message)
-        message.position = self.count("copied" if copied else message.kind)
+        message.position = self.numbered("copied" if copied else message.kind)
         for part in parts:
-            n = self.count("copied" if copied else f"part/{text(part.get('type')) or 'none'}")
+            n = self.numbered("copied" if copied else f"part/{text(part.get('type')) or 'none'}")
             message.parts.append((n, part))
         return message
 
@@ -128,27 +129,27 @@ class _Account:
 
 
 def _read_storage(path: Path, with_parent: bool) -> Piece:
-    account = _Account(Kinds(KNOWN))
+    account = _Entries()
     root, found = storage.root_of(path), storage.entry_of(path)
     if found.fault is not None:
-        account.reject(found.fault, found.content)
+        account.reject_entry(found.fault, found.content)
         return account.piece
     session = found.value
     if root is None or _kind(session) != "session":
-        account.reject("belongs to no session that is here", text(session.get("id")) or "")
+        account.reject_entry("belongs to no session that is here", text(session.get("id")) or "")
         return account.piece
-    account.count("session")
+    account.numbered("session")
     own, messages = session_key(session), []
     for name, entry in storage.messages_of(root, own):
         if entry.fault is not None:
-            account.reject(f"message {printable(Path(name.name))} {entry.fault}", entry.content)
+            account.reject_entry(f"message {printable(Path(name.name))} {entry.fault}", entry.content)
             continue
         parts = []
         for part_name, part in storage.parts_of(root, own, text(entry.value.get("id")) or ""):
             if part.fault is None:
                 parts.append(part.value)
             else:
-                account.reject(f"part {printable(Path(part_name.name))} {part.fault}", part.content)
+                account.reject_entry(f"part {printable(Path(part_name.name))} {part.fault}", part.content)
         messages.append(account.message(entry.value, parts, session))
     _take_loose_parts(account, root, messages)
     messages.sort(key=lambda message: (message.created or datetime.max, text(message.info.get("id")) or ""))
@@ -161,48 +162,44 @@ def _read_storage(path: Path, with_parent: bool) -> Piece:
     return account.piece
 
 
-def _take_loose_parts(account: _Account, root: Path, messages: list[Message]) -> None:
+def _take_loose_parts(account: _Entries, root: Path, messages: list[Message]) -> None:
     by_id = {text(message.info.get("id")): message for message in messages}
     for _, entry in storage.loose_parts(root):
         message = by_id.get(text(entry.value.get("messageID")))
         if message is not None and entry.value.get("messageID"):
-            n = account.count(f"part/{text(entry.value.get('type')) or 'none'}")
+            n = account.numbered(f"part/{text(entry.value.get('type')) or 'none'}")
             message.parts.append((n, entry.value))
 
 
 def _read_database(path: Path) -> Iterator[Piece]:
-    kinds, n = Kinds(KNOWN), 0
     began: dict[str, list[tuple[datetime, str]]] = {}
-    account = _Account(kinds)
+    account = _Entries()
     try:
         with database.reading(path) as connection:
             for session, is_second in database.sessions_in(connection, database.tables_of(connection)):
-                account = _Account(kinds, n)
-                account.count("session")
+                account.numbered("session")
                 rows = database.messages_in(connection, text(session.get("id")), is_second)
                 account.tasks(session, _taken(account, rows, session), _under_way(began, session))
                 starts = [(task.timestamp, task.key) for task in account.piece.tasks if task.timestamp]
                 began[session_key(session)] = starts
-                n = account.n
-                yield account.piece
-                account = _Account(kinds, n)
+                yield account.taken(None)
     except sqlite3.Error as error:
-        if not n and not account.n:
+        if not account.n:
             raise SourceError(f"{printable(path)[:300]} cannot be read as a database: {error}") from None
-        account.reject(f"the database cannot be read on: {error}", "")
-        yield account.piece
+        account.reject_entry(f"the database cannot be read on: {error}", "")
+        yield account.taken(None)
 
 
-def _taken(account: _Account, rows: Iterable[database.Found], session: dict[str, Any]) -> Iterator[Message]:
+def _taken(account: _Entries, rows: Iterable[database.Found], session: dict[str, Any]) -> Iterator[Message]:
     for info, parts in rows:
         for part in parts:
             if isinstance(part, str):
-                account.reject(f"part {part}", "")
+                account.reject_entry(f"part {part}", "")
         sound = [part for part in parts if not isinstance(part, str)]
         if isinstance(info, str):
-            account.reject(f"message {info}", "")
+            account.reject_entry(f"message {info}", "")
             for part in sound:
-                account.count(f"part/{text(part.get('type')) or 'none'}")
+                account.numbered(f"part/{text(part.get('type')) or 'none'}")
         else:
             yield account.message(info, sound, session)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from learnlab.errors import SourceError
 from learnlab.ingest.batch import Position
 from learnlab.ingest.logs.formats import head_of
 from learnlab.ingest.logs.gemini_cli import FORMAT
+from learnlab.ingest.logs.opencode_storage import entry_of
 from learnlab.ingest.logs.tasks import Piece, Step, Task
 from learnlab.models import DurationSource, StepKind
 
@@ -243,3 +245,10 @@ def test_a_broken_document_is_accounted_for(tmp_path, data):
     cut = text[: data.draw(st.integers(1, len(text) - 1))]
     pieces = read(written(tmp_path, cut, "session.json"))
     assert sum(sum(p.kinds.values()) for p in pieces) == sum(1 for line in cut.split(b"\n") if line.strip())
+
+
+def test_a_pipe_where_the_project_is_named_is_not_waited_for(tmp_path):
+    path = written(tmp_path, as_lines(LINES), "tmp/shop/chats/session-1.jsonl")
+    os.mkfifo(path.parents[1] / ".project_root")
+    assert {task.repo for task in tasks_of(path)} == {"shop"}
+    assert entry_of(path.parents[1] / ".project_root").fault == "is no file that can be read"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -194,11 +195,10 @@ def _repo_beside(path: Path) -> str | None:
     folder = next((parent.parent for parent in path.parents[:2] if parent.name == "chats"), None)
     if folder is None:
         return None
-    try:
-        with (folder / ".project_root").open("rb") as stream:
-            root = stream.read(4096).decode("utf-8", "replace").strip()
-    except OSError:
-        root = ""
+    root, beside = "", folder / ".project_root"
+    with suppress(OSError):
+        if beside.is_file():  # a pipe would be waited for
+            root = beside.read_bytes()[:4096].decode("utf-8", "replace").strip()
     is_named = folder.parent.name == "tmp" and not _HASH.fullmatch(folder.name)
     return last_part(text(root)) or (printable(Path(folder.name))[:500] if is_named else None)
 

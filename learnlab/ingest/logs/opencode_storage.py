@@ -17,6 +17,8 @@ _ID = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z_.-]{0,199}")
 
 def entry_of(path: Path) -> Document:
     """Return the JSON object that one file of the storage holds, an empty one where it holds none."""
+    if not path.is_file():  # a pipe would be waited for
+        return Document({}, "is no file that can be read")
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_RECORD + 1)

@@ -69,6 +69,7 @@ def _unit(path: Path) -> Path:
 
 
 def _read(path: Path, position: Position) -> Iterator[Piece]:
+    del position
     with unpacked(path) as stream:
         is_database = stream.peek(16)[:16] == database.MAGIC
     if is_database:

@@ -201,3 +201,11 @@ def test_bounds_that_are_null_leave_the_dot() -> None:
     )
     svg = drawn(charts.success_by_tier(frame).to_dict())
     assert all(marks.TIER_COLOURS[tier] in svg for tier in TIERS)
+
+
+def test_a_long_path_keeps_its_end_and_a_day_stands_once_on_an_axis() -> None:
+    told = json.dumps(NAMED["rows_read"](["a" * 60]).to_dict())
+    assert "slice(datum.label, -28)" in told
+    rows = over_time(["shop"], "success_rate", "pool_type").with_columns(period_length=pl.lit("day"))
+    axis = charts.success_by_pool_over_time(rows.head(1)).to_dict()
+    assert '"tickCount": {"interval": "day", "step": 1}' in json.dumps(axis)

@@ -133,6 +133,7 @@ def test_bias_is_told_only_beyond_the_interval() -> None:
 
 def test_data_sentences_say_all_some_or_none() -> None:
     assert sentences.timed(5, 5) == "All 5 executions have a recorded time."
+    assert sentences.timed(1, 1) == "The only execution has a recorded time."
     assert sentences.timed(2, 5).startswith("3 of 5 executions have no recorded time")
     assert sentences.priced(5, 5) == "All 5 executions have a known cost."
     assert plain(sentences.flagged(1, 8)).startswith("1 of 8 executions (12.5 %) carry")

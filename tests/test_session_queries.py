@@ -200,10 +200,13 @@ def test_the_rest_is_no_waiting_where_a_model_is_not_timed(con: duckdb.DuckDBPyC
         task(con, own, metadata='{"wall_seconds": 7}')
         step(con, own, "tool_call", name="shell", duration_seconds=1.0)
         step(con, own, model="m-1", duration_seconds=seconds)
+    # A tool that asks a person lasts as long as the person takes.
+    step(con, B, "tool_call", name="AskUserQuestion", duration_seconds=1.0)
     rest = [each for each in look(con, "agent_time", "what, name") if each["what"] in ("waiting", "untold")]
     # Request C's steps ran side by side, for longer together than the wall clock.
     assert [(each["what"], each["n_steps"], each["seconds"]) for each in rest] == [
-        ("untold", 1, 6.0),
+        ("untold", 1, 5.0),
+        ("waiting", 1, 1.0),
         ("waiting", 2, 4.0),
     ]
 

@@ -137,7 +137,7 @@ def test_tokens_that_the_log_does_not_tell_apart_are_shown_so() -> None:
     }
 
 
-@pytest.mark.parametrize(("seconds", "unit"), [(100.0, "minutes"), (9000.0, "hours")])
+@pytest.mark.parametrize(("seconds", "unit"), [(21.5, "seconds"), (200.0, "minutes"), (9000.0, "hours")])
 def test_time_has_a_unit_that_fits_and_a_legend_of_what_is_there(seconds: float, unit: str) -> None:
     row = {"repo": "shop", "what": "tool", "name": "shell", "n_steps": 1, "n_errors": 0, "seconds": seconds}
     told = json.dumps(charts.time_spent(pl.DataFrame([row])).to_dict())
@@ -226,6 +226,10 @@ def test_what_was_spent_names_where_the_figures_come_from() -> None:
     assert more.endswith("Of 25.0 % of the messages the log tells only part of the usage, so it was more.")
     stated = plain(sentences.spent(costs({"n_reported": 1}), requests(1)))
     assert stated == "The known cost of 1 request in 1 session is $1, as their logs state it."
+    some = requests(3).with_columns(cost_usd=pl.Series([1.0, None, None]))
+    assert plain(sentences.spent(costs({}), some)).startswith(
+        "The known cost of 3 requests in 3 sessions, of which 1 has one, is $1 at list price"
+    )
     nothing = costs({"cost_usd": None, "n_costs": 0, "n_unpriced": 1})
     assert sentences.spent(nothing, requests(2)) == "No cost is known of 2 requests in 2 sessions."
     nameless = requests(2).with_columns(session_id=pl.lit(None, dtype=pl.String))
@@ -244,6 +248,7 @@ def test_what_is_not_known_is_said() -> None:
     assert "1 of 4 messages (25.0 %) have only part" in plain(
         sentences.partial(costs({"n_messages": 4, "n_partial": 1}))
     )
+    assert sentences.partial(costs({"input_tokens": 0, "output_tokens": 0})) == "No log here counts tokens."
     nothing = {"cost_usd": None, "cache_read_tokens": 0, "cache_write_tokens": 0, "uncached_tokens": 0}
     assert sentences.parts(costs(nothing)).startswith("No cost is known")
     assert sentences.cached(costs(nothing)) == "No log here tells what a cache read or wrote."
@@ -298,3 +303,21 @@ def test_verdicts_are_counted() -> None:
     assert sentences.verdicts(judged).startswith(
         "2 of 3 requests have a verdict: whether the others were worth it"
     )
+    assert sentences.verdicts(judged[:2]) == "Each of 2 requests has a verdict."
+
+
+def test_what_the_window_leaves_out_is_said() -> None:
+    window = {"db": "", "days_back": 1000, "as_of": ""}
+    assert sentences.outside(0, window) == ()
+    assert sentences.outside(1, window) == (
+        "1 more request of the store lies outside these 1,000 days: a larger days_back, or another as_of, shows it.",
+    )
+
+
+def test_requests_without_a_duration_are_counted() -> None:
+    rows = pl.DataFrame({"duration_source": ["unknown", "unknown", "wall"]})
+    assert sentences.measured(rows) == (
+        "Of 3 requests, 1 are timed by the wall clock with every pause, 2 have no known duration."
+    )
+    one_kind = pl.DataFrame({"n_time_work": [0, 0], "n_time_gaps": [3, 4], "n_time_wall": [0, 0]})
+    assert sentences.unlike_durations(one_kind) == ()

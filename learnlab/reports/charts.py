@@ -317,7 +317,7 @@ def rows_read(sources: pl.DataFrame) -> Figure:
     bars = alt.Chart(long).mark_bar(size=18)
     chart = bars.encode(
         x=alt.X("n:Q", title="rows read", axis=alt.Axis(format="~s", tickCount=6)),
-        y=marks.rows_of("source"),
+        y=marks.rows_of("source", is_path=True),
         color=colour,
         order=alt.Order("_place:Q"),
         tooltip=["source:N", "outcome:N", alt.Tooltip("n:Q", format=",d", title="rows")],
@@ -343,7 +343,7 @@ def what_is_known(shares: pl.DataFrame) -> Figure:
             title=None,
             axis=alt.Axis(labelAngle=0, orient="top", domain=False, ticks=False),
         ),
-        y=marks.rows_of("source"),
+        y=marks.rows_of("source", is_path=True),
         tooltip=[
             "source:N",
             "what:N",

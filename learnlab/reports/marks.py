@@ -109,10 +109,12 @@ def ranked(frame: pl.DataFrame, names: str, order: list[str]) -> pl.DataFrame:
     return frame.join(places, on=names, how="left", maintain_order="left")
 
 
-def rows_of(names: str) -> alt.Y:
-    """Return the vertical axis with a row a name, in the order of `ranked`."""
+def rows_of(names: str, *, is_path: bool = False) -> alt.Y:
+    """Return the vertical axis with a row a name, in the order of `ranked`; a long path loses its beginning."""
     by_rank = alt.EncodingSortField("_row", op="min", order="ascending")
-    axis = alt.Axis(labelLimit=220, labelPadding=8, ticks=False, domain=False)
+    tail = "length(datum.label) > 29 ? '…' + slice(datum.label, -28) : datum.label"
+    told = tail if is_path else alt.Undefined
+    axis = alt.Axis(labelLimit=220, labelPadding=8, ticks=False, domain=False, labelExpr=told)
     return alt.Y(f"{names}:N", sort=by_rank, title=None, axis=axis)
 
 
@@ -185,9 +187,14 @@ def split_dots(frame: pl.DataFrame, names: str, measure: Measure, split: str, or
 def lines(frame: pl.DataFrame, measure: Measure, names: str, colour: alt.Color) -> Figure:
     """Return a line a name over `period`, each with its interval as a band."""
     word = frame["period_length"][0] if frame.height else "day"
+    days = frame["period"].unique() if frame.height and word == "day" else ()
+    is_short = len(days) and (max(days) - min(days)).days < 8
+    ticks = {"interval": "day", "step": 1} if is_short else 8
     base = alt.Chart(frame.drop_nulls(measure.column)).encode(
         x=alt.X(
-            "period:T", title=f"{word} (UTC)", axis=alt.Axis(format="%d %b", labelOverlap=True, tickCount=8)
+            "period:T",
+            title=f"{word} (UTC)",
+            axis=alt.Axis(format="%d %b", labelOverlap=True, tickCount=ticks),
         ),
         color=colour,
         tooltip=[alt.Tooltip("period:T", title=word, format="%d %b %Y"), *measure.tips(frame, names)],

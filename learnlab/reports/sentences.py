@@ -161,7 +161,11 @@ def timed(n_timed: int, n: int) -> str:
     if n_timed == 0:
         return f"The source records no time: none of the {n:,} executions can be shown over time."
     if n_timed == n:
-        return f"All {n:,} executions have a recorded time."
+        return (
+            f"All {n:,} executions have a recorded time."
+            if n > 1
+            else "The only execution has a recorded time."
+        )
     return f"{n - n_timed:,} of {n:,} executions have no recorded time: figures over time leave them out."
 
 

@@ -33,7 +33,7 @@ TOKENS_IN = {
 """What became of tokens that went in, with its words and colour."""
 
 _STEP = {"day": "1d", "week": "1w", "month": "1mo"}
-_LONG = 7200.0
+_LONG, _SHORT = 7200.0, 120.0
 
 
 def _colour(frame: pl.DataFrame, field: str, colours: dict[str, str]) -> alt.Color:
@@ -161,7 +161,8 @@ def time_spent(time: pl.DataFrame) -> Figure:
     """Return the time that went to each model and tool, and to waiting: the 16 longest (the view agent_time)."""
     sums = time.group_by("what", "name").agg(pl.col("seconds", "n_steps", "n_errors").sum())
     sums = sums.filter(pl.col("seconds") > 0)
-    unit, size = ("hours", 3600) if (sums["seconds"].sum() or 0) > _LONG else ("minutes", 60)
+    whole = sums["seconds"].sum()
+    unit, size = ("hours", 3600) if whole > _LONG else ("minutes", 60) if whole >= _SHORT else ("seconds", 1)
     sums = sums.with_columns(spent=pl.col("seconds") / size)
     shown, left_out = marks.most(sums, "name", "seconds", 16)
     order = (

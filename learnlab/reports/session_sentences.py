@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -40,15 +41,18 @@ def spent(costs: pl.DataFrame, requests: pl.DataFrame) -> str:
 
     >>> costs = pl.DataFrame({"cost_usd": [2.5], "n_costs": [4], "n_reported": [0],
     ...     "n_messages": [4], "n_unpriced": [0], "n_partial": [0]})
-    >>> print(spent(costs, pl.DataFrame({"session_id": ["s", "s"]})))
-    The known cost of 2 requests in 1 session is $2.5 at list price: what their tokens are priced at on the day,
-    which is not what a subscriber pays.
+    >>> print(spent(costs, pl.DataFrame({"session_id": ["s", "s"], "cost_usd": [2.5, None]})))
+    The known cost of 2 requests in 1 session, of which 1 has one, is $2.5 at list price: what their tokens are
+    priced at on the day, which is not what a subscriber pays.
     """
     n_sessions = requests["session_id"].drop_nulls().n_unique()
     inside = f" in {_n(n_sessions, 'session')}" if not requests["session_id"].null_count() else ""
     who = f"{_n(requests.height, 'request')}{inside}"
     if not costs["cost_usd"].count():
         return f"No cost is known of {who}."
+    n_known = requests["cost_usd"].count()
+    if n_known < requests.height:
+        who += f", of which {n_known:,} {'has' if n_known == 1 else 'have'} one,"
     rest = "".join(
         f" Of {_share(_sum(costs, column), _sum(costs, 'n_messages'))} of the messages {what}, so it was more."
         for column, what in _MORE.items()
@@ -62,6 +66,20 @@ def spent(costs: pl.DataFrame, requests: pl.DataFrame) -> str:
     return (
         f"The known cost of {who} is {total} at list price{partly}: what their tokens are priced at on the day, "
         f"which is not what a subscriber pays.{rest}"
+    )
+
+
+def outside(n: int, window: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return how many requests the window of a page leaves out, as one sentence; none where it leaves out none.
+
+    >>> outside(12, {"days_back": 30, "as_of": ""})[0]
+    '12 more requests of the store lie outside these 30 days: a larger days_back, or another as_of, shows them.'
+    """
+    if n <= 0:
+        return ()
+    return (
+        f"{n:,} more request{'' if n == 1 else 's'} of the store lie{'s' if n == 1 else ''} outside these "
+        f"{window['days_back']:,} days: a larger days_back, or another as_of, shows {'it' if n == 1 else 'them'}.",
     )
 
 
@@ -87,10 +105,12 @@ def unpriced(models: pl.DataFrame) -> str:
 def partial(costs: pl.DataFrame) -> str:
     """Return how many messages used more than their log tells: tokens and costs are undercounted there.
 
-    >>> partial(pl.DataFrame({"n_messages": [10], "n_partial": [0]}))
+    >>> partial(pl.DataFrame({"n_messages": [10], "n_partial": [0], "input_tokens": [5], "output_tokens": [0]}))
     'No log breaks off inside a message: its usage is told in full.'
     """
     n, n_all = _sum(costs, "n_partial"), _sum(costs, "n_messages")
+    if not n and not _sum(costs, "input_tokens") + _sum(costs, "output_tokens"):
+        return "No log here counts tokens."
     if not n:
         return "No log breaks off inside a message: its usage is told in full."
     return (
@@ -184,8 +204,8 @@ def time_went(time: pl.DataFrame) -> str:
 _MEASURED = {
     "work": "the log states how long {} worked",
     "gaps": "{} are timed without their long pauses",
-    "wall": "{} by the wall clock with every pause",
-    "unknown": "{} not at all",
+    "wall": "{} are timed by the wall clock with every pause",
+    "unknown": "{} have no known duration",
 }
 
 
@@ -198,6 +218,27 @@ def measured(requests: pl.DataFrame) -> str:
     counts = {source: requests.filter(duration_source=source).height for source in _MEASURED}
     told = [words.format(f"{counts[source]:,}") for source, words in _MEASURED.items() if counts[source]]
     return f"Of {_n(requests.height, 'request')}, {', '.join(told)}."
+
+
+def unlike_durations(readers: pl.DataFrame) -> tuple[str, ...]:
+    """Return what durations measure where they measure different things, as one sentence (`queries/origins`).
+
+    >>> print(*unlike_durations(pl.DataFrame({"n_time_work": [5], "n_time_gaps": [26], "n_time_wall": [0]})))
+    Durations in this store do not all measure the same (work as the log states it 5, time without long pauses 26): a
+    difference may come from that.
+    """
+    words = {
+        "n_time_work": "work as the log states it",
+        "n_time_gaps": "time without long pauses",
+        "n_time_wall": "wall clock with every pause",
+    }
+    counts = {word: readers[name].sum() for name, word in words.items()}
+    told = [f"{word} {n:,}" for word, n in counts.items() if n]
+    if len(told) < 2:
+        return ()
+    return (
+        f"Durations in this store do not all measure the same ({', '.join(told)}): a difference may come from that.",
+    )
 
 
 def dear(requests: pl.DataFrame) -> str:
@@ -238,6 +279,8 @@ def verdicts(requests: pl.DataFrame) -> str:
     'None of 2 requests has a verdict: whether they were worth it is unknown until learnlab ingest --verdicts says.'
     """
     n, n_all = requests["success"].count(), requests.height
+    if n == n_all:
+        return f"Each of {_n(n_all, 'request')} has a verdict."
     who = f"{n:,}" if n else "None"
     verb = "have" if n > 1 else "has"
     return (

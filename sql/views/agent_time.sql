@@ -2,14 +2,21 @@
 -- grain: repo, what, name
 -- reads: agent_executions, agent_work
 -- own time: only the requests' own steps, because a subagent works while the tool that started it runs.
--- waiting: of requests whose wall clock is known and whose messages are all timed, what no step accounts for: people,
+-- asking: tools that put a question to a person (the names that Claude Code, Codex, Gemini CLI and opencode give theirs)
+-- last as long as the person takes: that is waiting, under the tool's name.
+-- waiting: else, of requests whose wall clock is known and whose messages are all timed, what no step accounts for: people,
 -- permissions, pauses. Where a message is not timed, the rest holds the model's time as well and is called untold. Steps that
 -- ran side by side are counted each, so the waiting may be more than this and never less.
 with timed as (
     select
         request_id,
         repo,
-        case kind when 'message' then 'model' when 'tool_call' then 'tool' else 'compaction' end as what,
+        case
+            when kind = 'message' then 'model'
+            when kind = 'compaction' then 'compaction'
+            when name in ('AskUserQuestion', 'ExitPlanMode', 'request_user_input', 'ask_user', 'question') then 'waiting'
+            else 'tool'
+        end as what,
         case kind when 'message' then model when 'tool_call' then coalesce(name, 'unknown') else 'compaction' end as name,
         duration_seconds,
         is_error,
@@ -37,7 +44,7 @@ rest as (
 select
     repo,  -- repository, or unknown
     what,  -- model, tool, compaction, waiting or untold
-    name,  -- the model or tool; the others for themselves
+    name,  -- the model or tool, also one that asks a person; the others for themselves
     count(*) as n_steps,  -- messages or calls; requests for waiting and untold
     count(duration_seconds) as n_timed,  -- of them with a known duration
     count(case when is_error then 1 end) as n_errors,  -- of them that failed

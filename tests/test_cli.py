@@ -47,7 +47,7 @@ def test_status_says_what_a_store_holds(runs):
     said = call("status", "--db", "mine").output
     assert "2 executions, 1 rejected rows" in said
     assert "from 2026-05-01 10:00 to 2026-05-01 11:00 UTC" in said
-    assert "stores: mine" in said
+    assert "named stores: mine" in said
 
 
 def test_use_sets_the_current_store(runs):

@@ -192,8 +192,7 @@ def _format(path: Path, start: bytes) -> Format:
     if form is Format.PARQUET:
         raise SourceError(f"{name} is no Parquet file: it does not begin with PAR1")
     if form is None:
-        known = ", ".join(sorted(_BY_SUFFIX))
         raise SourceError(
-            f"{name}: no reader for {path.suffix or 'files without an ending'} (there are: {known})"
+            f"{name}: no reader for {path.suffix or 'files without an ending'} that holds no known log"
         )
     return form

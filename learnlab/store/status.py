@@ -9,7 +9,8 @@ from learnlab.store.core import Store
 
 def describe(store: Store) -> str:
     """Return what a store holds and what waits for it, and which other stores there are."""
-    lines = [f"store {store.name} ({store.path})"]
+    is_named = store.name != str(store.path)
+    lines = [f"store {store.name} ({store.path})" if is_named else f"store {store.path}"]
     if not store.exists():
         lines.append("  does not exist yet")
     else:
@@ -32,5 +33,5 @@ def describe(store: Store) -> str:
         if row["n_untimed"]:
             lines.append("  {n_untimed:,} executions without a recorded time".format(**row))
     others = sorted(settings().stores.glob("*.duckdb"))
-    lines.append("stores: " + (", ".join(store_name(path.resolve()) for path in others) or "none"))
+    lines.append("named stores: " + (", ".join(store_name(path.resolve()) for path in others) or "none"))
     return "\n".join(lines)

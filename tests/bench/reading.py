@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from multiprocessing import get_context
@@ -95,10 +96,10 @@ def _bare_select(name: str) -> str:
 def four_at_once(fleet: Fleet, kind: str, *, is_open: bool, times: int = 20) -> list[float]:
     """Return the milliseconds of every read of four processes that begin together."""
     context = get_context("spawn")
-    with context.Manager() as manager, context.Pool(4) as pool:
+    with context.Manager() as manager, ProcessPoolExecutor(4, mp_context=context) as pool:
         start = manager.Barrier(4)
-        found = pool.starmap(_reads, [(fleet, kind, is_open, times, start)] * 4, chunksize=1)
-        return [spent for each in found for spent in each]
+        found = [pool.submit(_reads, fleet, kind, is_open, times, start) for _ in range(4)]
+        return [spent for each in found for spent in each.result()]
 
 
 def _reads(fleet: Fleet, kind: str, is_open: bool, times: int, start: Barrier) -> list[float]:

@@ -174,11 +174,14 @@ def test_a_watch_reads_what_comes_and_goes_on_after_it_was_killed(tmp_path, home
     path = written(folder, session)
     store = Store(tmp_path / "watched.duckdb")
 
+    look_again = Event()
+
     def watched(n_executions: int) -> bool:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if store.exists() and store.sql("select count(*) from executions").item() == n_executions:
                 return True
+            look_again.wait(0.1)
         return False
 
     def start() -> subprocess.Popen[bytes]:

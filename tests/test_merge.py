@@ -103,7 +103,7 @@ def test_rows_without_an_id_are_known_by_their_content(store, make_frame):
     assert store.sql("select count(*) from executions where time_source = 'ingestion'").item() == 4
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=40), st.randoms())
 def test_any_order_of_versions_keeps_the_books(tmp_path_factory, make_frame, rows, rng: random.Random):
     store = Store(tmp_path_factory.mktemp("merge") / "s.duckdb").ensure()

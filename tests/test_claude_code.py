@@ -529,3 +529,13 @@ def test_subagents_in_a_log_read_as_it_grows_are_those_of_the_log_read_whole(tmp
     whole = known_after(pieces_of(path))
     cuts = [1 + int(share * (len(log) - 1)) for share in shares]
     assert known_after(grown(FORMAT, path, log, cuts)) == whole
+
+
+def test_a_compaction_that_is_told_twice_stays_where_it_was_told_first(tmp_path):
+    said = {"type": "system", "uuid": "c1", "sessionId": "s", "subtype": "compact_boundary"}
+    asked = {"type": "user", "uuid": "u1", "sessionId": "s", "message": {"role": "user", "content": "Go"}}
+    timed = said | {"compactMetadata": {"durationMs": 1500}}
+    path = tmp_path / "s.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in (asked, said, timed, said)))
+    (task,) = [task for piece in pieces_of(path) for task in piece.tasks]
+    assert [(step.position, step.duration_seconds) for step in task.steps] == [(2, 1.5)]

@@ -212,8 +212,10 @@ class OpenTask:
             details = obj(record.get("compactMetadata"))
             key = line_key(record, self.session, position)
             seconds = number(details.get("durationMs"))
-            self._compactions[key] = Step(
-                StepKind.COMPACTION, key, position, at, seconds / 1000 if seconds is not None else None,
-                name=text(details.get("trigger")),
-            )  # fmt: skip
+            known = self._compactions.get(key)
+            if known is None or known.duration_seconds is None:  # said again, it stays where it was said first
+                self._compactions[key] = Step(
+                    StepKind.COMPACTION, key, known.position if known else position, at,
+                    seconds / 1000 if seconds is not None else None, name=text(details.get("trigger")),
+                )  # fmt: skip
             self.saw(at)

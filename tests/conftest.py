@@ -23,6 +23,7 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 hypothesis_settings.register_profile(
     "learnlab",
     deadline=None,
+    max_examples=100 if os.environ.get("LEARNLAB_SOAK") else 30,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis_settings.load_profile("learnlab")

@@ -213,7 +213,8 @@ class OpenTask:
             key = line_key(record, self.session, position)
             seconds = number(details.get("durationMs"))
             known = self._compactions.get(key)
-            if known is None or known.duration_seconds is None:  # said again, it stays where it was said first
+            # Said again, it stays where it was said first.
+            if known is None or known.duration_seconds is None:
                 self._compactions[key] = Step(
                     StepKind.COMPACTION, key, known.position if known else position, at,
                     seconds / 1000 if seconds is not None else None, name=text(details.get("trigger")),

@@ -45,7 +45,7 @@ def test_a_killed_ingestion_loses_nothing_and_counts_nothing_twice(tmp_path, log
     assert ingesting(log, whole).wait() == 0
     seconds = time.monotonic() - began
     kills = 0
-    while kills < (100 if soak else 3):
+    while kills < (100 if soak else 2):
         store = Store(tmp_path / f"{kills}.duckdb").ensure()
         process = ingesting(log, store)
         try:

@@ -67,7 +67,7 @@ def measure(fleet: Fleet) -> Iterator[Figure]:
     """Yield how fast one MB of logs a thousand rows of the fleet is read, stored, and in what memory."""
     n_bytes = fleet.n * 1000
     for form in SOURCES:
-        folder = repeated(form, fleet.folder, min(n_bytes, 100_000_000))
+        folder = repeated(form, fleet.folder, min(n_bytes, 20_000_000))
         if folder is None:
             say(f"{form}: no real logs in {DATA}, left out")
             continue

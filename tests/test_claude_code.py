@@ -30,7 +30,7 @@ SESSIONS = ("4d5611e5-241a-462a-8d15-5122611a9569", "fa812bfe-b295-4cca-9c2f-fdf
 def event(kind, seconds, uuid, **more):
     """Return a line of a transcript, so many seconds after nine."""
     at = (NINE + timedelta(seconds=seconds)).isoformat() + "Z"
-    common = {"sessionId": "s", "cwd": "/work/shop", "gitBranch": "fix-1", "version": "2.1.0"}
+    common = {"sessionId": "s", "cwd": "/home/ada/shop", "gitBranch": "fix-1", "version": "2.1.0"}
     return {"type": kind, "uuid": uuid, "timestamp": at, "isSidechain": False} | common | more
 
 
@@ -189,9 +189,9 @@ def test_a_message_of_several_lines_counts_once_with_its_largest_usage(tmp_path)
         tmp_path,
         user(0, "u1", "Fix the total"),
         answer(4, "a1", "m1", 3, words("Looking.")),
-        answer(6, "a2", "m1", 250, call("t1", "Edit", file_path="/work/shop/a.py")),
+        answer(6, "a2", "m1", 250, call("t1", "Edit", file_path="/home/ada/shop/a.py")),
         result(9, "u2", "t1"),
-        answer(7, "a3", "m1", 8, call("t2", "Write", file_path="/work/shop/b.py")),
+        answer(7, "a3", "m1", 8, call("t2", "Write", file_path="/home/ada/shop/b.py")),
         result(
             10, "u3", "t2", [words("no space left")], said={"is_error": True}, toolUseResult="Error: full"
         ),

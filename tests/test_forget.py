@@ -11,6 +11,7 @@ from learnlab.ingest.batch import REJECTED_SCHEMA, STEPS_SCHEMA
 from learnlab.store import Forgotten, ReadPosition, Store, archive, migrations
 from learnlab.store import connection as connection_module
 from learnlab.store.frames import conform
+from learnlab.store.limits import SCHEMA
 from learnlab.store.spool import SpoolWriter
 
 DAY = datetime(2026, 5, 1)
@@ -237,7 +238,7 @@ def test_verdicts_on_what_is_gone_go(store):
 def test_how_far_a_log_was_read_stays_and_copies_are_named(store):
     position = ReadPosition("1.jsonl", "toy", 1, 10, 5, 10, "hash", {"line": 3})
     add(store, task(1, repo="hidden"))
-    store.keep_positions([position])
+    store.add(pl.DataFrame(schema=SCHEMA), position=position)
     copy = migrations.keep_copy(store.path)
     done = store.forget(repo="hidden")
     assert done.copies == (copy.name,)

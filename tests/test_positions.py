@@ -20,7 +20,7 @@ def test_a_position_is_kept_with_its_batch_and_replaced_by_the_next(store, make_
     further = dataclasses.replace(HERE, byte_offset=120, state={})
     other = dataclasses.replace(HERE, path="logs/b.jsonl")
     store.add(conform(make_frame(1, first=1))[0], position=further)
-    store.keep_positions([other])
+    store.add(conform(make_frame(0))[0], position=other)
     assert store.positions() == {"logs/a.jsonl": further, "logs/b.jsonl": other}
 
 

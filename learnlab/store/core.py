@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -14,13 +14,12 @@ import duckdb
 import polars as pl
 
 from learnlab.errors import StoreBusyError, StoreError
-from learnlab.models import now
 from learnlab.settings import store_name, store_path
 from learnlab.store import archive, migrations, spool, sqlfiles, views
 from learnlab.store.connection import reading, rewrite, transaction, within, writing, writing_if
 from learnlab.store.forget import Forgotten, forget
 from learnlab.store.merge import Addition, Counts, merge
-from learnlab.store.positions import ReadPosition, keep_positions, read_positions
+from learnlab.store.positions import ReadPosition, read_positions
 from learnlab.store.verdicts import VerdictReport
 from learnlab.store.verdicts import add as add_verdicts
 
@@ -184,11 +183,6 @@ class Store:
             return {}
         with self.reading() as connection:
             return read_positions(connection)
-
-    def keep_positions(self, positions: Iterable[ReadPosition]) -> None:
-        """Write down how far logs were read when that brought nothing new, in the place of what was known."""
-        with self.writing() as connection, transaction(connection):
-            keep_positions(connection, positions, now().replace(tzinfo=None))
 
     def add_verdicts(self, verdicts: pl.DataFrame) -> VerdictReport:
         """Keep verdicts from elsewhere and give them to the executions that they speak of: `verdicts.add`."""

@@ -17,7 +17,8 @@ class ReadPosition:
 
     `path` is the file's, as whoever reads it calls it; `version` is that of its format's reader; `size` in
     bytes and `changed_at_ns` (nanoseconds since 1970) are those of the file when it was read; `prefix_hash` is
-    of the bytes before `byte_offset`; `state` is the reader's own, a JSON object.
+    of its first `size` bytes; while it is not read to its end (`size` -1), of those before `byte_offset`. `state`
+    is the reader's own, a JSON object.
 
     >>> ReadPosition("a.jsonl", "codex", 1, 120, 0, 90, "5f3c").state
     {}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import HealthCheck
@@ -15,9 +16,10 @@ from hypothesis import settings as hypothesis_settings
 
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
-from learnlab.store import Store
+from learnlab.store import Store, sqlfiles
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+MIGRATIONS = sorted((Path(__file__).resolve().parents[1] / "sql" / "migrations").glob("*.up.sql"))
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
 hypothesis_settings.register_profile(
@@ -58,6 +60,18 @@ def shared_data() -> Path:
 def store(tmp_path: Path) -> Store:
     """An empty store of the latest version."""
     return Store(tmp_path / "store.duckdb").ensure()
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The tables and views of an empty store, in memory: what queries are tested on, given rows."""
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        for path in MIGRATIONS:
+            connection.execute(path.read_text(encoding="utf-8"))
+        for view in sqlfiles.views():
+            connection.execute(f"create view {view.name} as {view.text}")
+        yield connection
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,20 +17,8 @@ from learnlab.ingest.simulation.simulated_sessions import HELPER, NAME, simulate
 from learnlab.models import StepKind
 from learnlab.store import Store, sqlfiles
 
-MIGRATIONS = sorted((Path(__file__).parent.parent / "sql" / "migrations").glob("*.up.sql"))
 NOON = datetime(2026, 3, 31, 12)
 A, B, C, D, E, F, G, GONE = (UUID(int=i) for i in range(1, 9))
-
-
-@pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        for path in MIGRATIONS:
-            connection.execute(path.read_text(encoding="utf-8"))
-        for view in sqlfiles.views():
-            connection.execute(f"create view {view.name} as {view.text}")
-        yield connection
 
 
 def put(con: duckdb.DuckDBPyConnection, table: str, row: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,20 +16,8 @@ import pytest
 from learnlab.intervals import wilson
 from learnlab.store import sqlfiles
 
-MIGRATIONS = sorted((Path(__file__).parent.parent / "sql" / "migrations").glob("*.up.sql"))
 NOON = datetime(2026, 3, 31, 12)
 RATED = ("tier_performance", "model_performance", "pool_performance", "solution_patterns")
-
-
-@pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        for path in MIGRATIONS:
-            connection.execute(path.read_text(encoding="utf-8"))
-        for view in sqlfiles.views():
-            connection.execute(f"create view {view.name} as {view.text}")
-        yield connection
 
 
 _serial = itertools.count(1)

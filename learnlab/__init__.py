@@ -8,12 +8,12 @@ from typing import Any
 
 _HOME = {
     "LearnlabError": "learnlab.errors",
-    "Candidate": "learnlab.models",
+    "Candidate": "learnlab.events",
     "ErrorType": "learnlab.models",
     "ExecutionRecord": "learnlab.models",
-    "MessageType": "learnlab.models",
-    "PoolEvent": "learnlab.models",
-    "RoutingDecision": "learnlab.models",
+    "MessageType": "learnlab.events",
+    "PoolEvent": "learnlab.events",
+    "RoutingDecision": "learnlab.events",
     "SuccessSource": "learnlab.models",
     "Tier": "learnlab.models",
     "TOO_FEW": "learnlab.intervals",

@@ -15,7 +15,7 @@ ROOT = Path(learnlab.__file__).parent
 ROOMS = [
     "errors",
     "settings models intervals",
-    "secrets",
+    "secrets events",
     "store",
     "ingest search",
     "capture patterns routing feedback",

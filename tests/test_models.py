@@ -9,13 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from learnlab.events import Candidate, MessageType, PoolEvent, RoutingDecision
 from learnlab.models import (
-    Candidate,
     ErrorType,
     ExecutionRecord,
-    MessageType,
-    PoolEvent,
-    RoutingDecision,
     Tier,
     Topology,
     as_uuid,

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from learnlab.events import RoutingDecision
 from learnlab.ingest.simulation import simulated_world as w
 from learnlab.ingest.simulation.simulator import Fleet, simulate
 from learnlab.intervals import wilson
-from learnlab.models import RoutingDecision
 from learnlab.store import Store
 from learnlab.store.frames import conform
 from learnlab.store.limits import SCHEMA

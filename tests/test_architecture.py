@@ -15,7 +15,8 @@ ROOT = Path(learnlab.__file__).parent
 ROOMS = [
     "errors",
     "settings models intervals",
-    "secrets events",
+    "secrets lenient",
+    "events",
     "store",
     "ingest search",
     "capture patterns routing feedback",

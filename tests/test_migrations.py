@@ -14,7 +14,7 @@ def tables(path):
 
 def test_a_new_store_has_every_table_and_view_and_mode_0600(tmp_path):
     path = tmp_path / "deep" / "new.duckdb"
-    assert [step.number for step in migrations.upgrade(path)] == [1, 2, 3, 4]
+    assert [step.number for step in migrations.upgrade(path)] == [1, 2, 3, 4, 5]
     assert {
         "executions",
         "solutions",
@@ -33,13 +33,13 @@ def test_every_step_can_be_taken_back_and_again(tmp_path):
     path = tmp_path / "s.duckdb"
     migrations.upgrade(path)
     whole = tables(path)
-    for expected in (3, 2, 1, 0):
+    for expected in (4, 3, 2, 1, 0):
         back, copy = migrations.downgrade(path)
         assert len(back) == 1
         assert migrations.status(path).version == expected
         assert copy.exists()
     assert tables(path) == {"schema_version"}
-    assert len(migrations.upgrade(path)) == 4
+    assert len(migrations.upgrade(path)) == 5
     assert tables(path) == whole
     assert migrations.validate(path) == []
 
@@ -47,7 +47,7 @@ def test_every_step_can_be_taken_back_and_again(tmp_path):
 def test_going_down_further_at_once(tmp_path):
     path = tmp_path / "s.duckdb"
     migrations.upgrade(path)
-    assert [step.number for step in migrations.steps_down(path, 0)] == [4, 3, 2, 1]
+    assert [step.number for step in migrations.steps_down(path, 0)] == [5, 4, 3, 2, 1]
     assert all("Loses" in step.loses for step in migrations.steps_down(path, 0))
     migrations.downgrade(path, 1)
     assert migrations.status(path).version == 1
@@ -117,7 +117,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
 def test_an_empty_file_becomes_a_store(tmp_path):
     path = tmp_path / "s.duckdb"
     path.touch()
-    assert len(migrations.upgrade(path)) == 4
+    assert len(migrations.upgrade(path)) == 5
 
 
 def test_validation_finds_what_is_wrong(store, make_frame):

@@ -81,6 +81,10 @@ def fill(con: duckdb.DuckDBPyConnection, n: int, seed: int = 0) -> None:
         "e.cost_source, false as is_partial, e.success is null as is_counted from executions e, "
         "(values ('message', null), ('tool_call', 'shell')) as k(kind, name) where e.success is not true"
     )
+    con.execute(
+        'insert into open_attempts select uuid(), k.side, e.task_id, e.timestamp, \'{"repo": "shop"}\', e.timestamp '
+        "from (from executions limit 20) e, (values ('decision'), ('start'), ('outcome')) as k(side)"
+    )
 
 
 @pytest.mark.parametrize("view", sqlfiles.views(), ids=lambda view: view.name)

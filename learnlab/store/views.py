@@ -84,7 +84,8 @@ def read(
 ) -> pl.DataFrame:
     """Return a view's rows, through the caller's window when one is given.
 
-    The table `<name>_mv` is read when it is exact and the window is the view's own; else the live view.
+    The table `<name>_mv` is read when it is exact and the window is the view's own; else the live view. What
+    waits is measured from `as_of`, else from now: no view asks the clock, so it is told.
 
     Raises:
         StoreError: when there is no such view, or `as_of` is no time.
@@ -100,7 +101,7 @@ def read(
     if own_window and name in MATERIALISED:
         exact = freshness(connection).filter(pl.col("view_name") == name, "is_exact")
         table = f"{name}_mv" if len(exact) else name
-    for variable, value in window.items():
+    for variable, value in (window | {"asked_at": now().replace(tzinfo=None)}).items():
         if value is None:
             connection.execute(f"reset variable {variable}")
         else:

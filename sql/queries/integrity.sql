@@ -1,5 +1,5 @@
 -- What must be 0 in a sound store: a name and a count each.
--- reads: executions, texts, steps, ledger
+-- reads: executions, texts, steps, ledger, open_attempts
 select 'executions beyond what the ledger accounts for' as what,
     abs((select count(*) from executions)
         - (select coalesce(sum(n_accepted - n_replaced - n_removed), 0) from ledger)) as n
@@ -44,3 +44,6 @@ select 'executions whose totals differ from their counted steps',
             or e.output_tokens is distinct from s.tokens_out
             or abs(e.actual_cost - s.usd) > 1e-9 * (1 + s.usd)
     )
+union all
+select 'attempts that are executed and still wait for a side',
+    (select count(*) from open_attempts o where exists (select 1 from executions e where e.record_key = o.attempt_id))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from learnlab.errors import StoreError
 from learnlab.ingest.batch import REJECTED_SCHEMA, STEPS_SCHEMA
-from learnlab.store import Forgotten, ReadPosition, Store, archive, migrations
+from learnlab.store import Forgotten, ReadPosition, Store, archive, migrations, spool
 from learnlab.store import connection as connection_module
+from learnlab.store.forget import forget
 from learnlab.store.frames import conform
 from learnlab.store.limits import SCHEMA
 from learnlab.store.spool import SpoolWriter
@@ -58,6 +60,45 @@ def add(store: Store, *tasks: dict, rejected: dict[str, str] | None = None) -> i
         refused = pl.DataFrame([(1, "cut short", content)], schema=REJECTED_SCHEMA, orient="row")
         store.add(good.clear(), refused, source=source)
     return accepted.n_accepted
+
+
+def wait(
+    store: Store, number: int, side: str = "decision", *, task: int | None = None, at=DAY, **known
+) -> None:
+    """Put one side of an attempt into the table of those that wait, and a decision's into its own table too."""
+    key, of = uuid(number), uuid(number if task is None else task)
+    with store.writing() as connection:
+        connection.execute(
+            "insert into open_attempts values (?, ?, ?, ?, ?, ?)", [key, side, of, at, json.dumps(known), at]
+        )
+        if side == "decision":
+            decide(connection, number, of, at)
+
+
+def decide(connection, number: int, of: str, at=DAY, **context) -> None:
+    connection.execute(
+        "insert into routing_decisions values (?, ?, ?, '[]', '{}', ?, null)",
+        [uuid(number), of, at, json.dumps(context)],
+    )
+
+
+def refuse(store: Store, number: int, *, at=DAY, error: str = "KeyError", **payload) -> None:
+    with store.writing() as connection:
+        connection.execute(
+            "insert into dead_letters values (?, ?, 'task_completed', 'mirror', ?, ?)",
+            [uuid(number), at, error, json.dumps(payload)],
+        )
+
+
+def waiting(store: Store) -> dict[str, list[int]]:
+    """Return what is left beside executions: table → last digits of the ids."""
+    keys = {"open_attempts": "attempt_id", "routing_decisions": "decision_id", "dead_letters": "letter_id"}
+    return {
+        table: [
+            int(text[-4:]) for text in store.sql(f"select distinct {key} from {table} order by 1").to_series()
+        ]
+        for table, key in keys.items()
+    }
 
 
 def left(store: Store) -> list[int]:
@@ -274,3 +315,65 @@ def test_nothing_is_removed_when_the_archive_cannot_be_read(store):
         store.forget(repo="hidden")
     assert left(store) == [2, 3]
     assert migrations.validate(store.path) == []
+
+
+def test_attempts_that_wait_go_like_executions_and_do_not_come_back(store):
+    with store.writing():
+        add(store, task(1, repo="hidden"), task(2), task(6, parent_task_id=uuid(11)))
+        wait(store, 11, repo="hidden", note=SECRET)
+        wait(store, 11, "start", note=SECRET)
+        wait(store, 12, repo="shop")
+        wait(store, 13, "start", parent_task_id=uuid(1), note=SECRET)
+        wait(store, 14, "outcome", task=1, solution_summary=SECRET)
+    done = store.forget(repo="hidden")
+    assert (done.n_executions, done.n_waiting, done.n_others) == (2, 3, 1)
+    assert "3 attempts that waited for their other side" in done.summary()
+    assert left(store) == [2]
+    assert waiting(store) == {"open_attempts": [12], "routing_decisions": [12], "dead_letters": []}
+    assert files_with(store, SECRET) == []
+    assert add(store, task(11, repo="hidden")) == 0
+    assert migrations.validate(store.path) == []
+
+
+def test_decisions_go_with_their_attempt_and_not_with_another_at_the_same_task(store):
+    later = DAY + timedelta(days=9)
+    with store.writing() as connection:
+        add(store, task(1), task(2, timestamp=later))
+        decide(connection, 1, uuid(1))
+        decide(connection, 2, uuid(1), later)
+        decide(connection, 3, uuid(1))
+        decide(connection, 4, uuid(44), repo="hidden")
+        decide(connection, 5, uuid(2), repo="hidden")
+        wait(store, 6, task=1, at=later)
+        assert forget(connection, store.path, before=DAY + timedelta(days=1)).n_others == 3
+        assert waiting(store)["routing_decisions"] == [2, 5, 6]
+        decide(connection, 7, uuid(44), repo="hidden")
+        assert forget(connection, store.path, repo="hidden").n_others == 1
+        assert waiting(store)["routing_decisions"] == [2, 5, 6]
+
+
+def test_dead_letters_go_with_what_they_name(store):
+    with store.writing() as connection:
+        add(
+            store, task(1, repo="hidden", external_id="Task-7"), task(2, external_id="t-2", session_id="kept")
+        )
+        refuse(store, 1, task={"task_id": "task-7", "prompt": SECRET})
+        refuse(store, 2, message={"list": [{"id": uuid(1).upper()}]})
+        refuse(store, 3, deep={"repo": "hidden"})
+        refuse(store, 4, task_id="t-2", prompt="hidden Task-7")
+        refuse(store, 5, repo="hidden-2", count=1)
+        refuse(store, 6, error="KeyError: 'of session kept'")
+        refuse(store, 7, at=DAY + timedelta(days=2), session="kept-2")
+        assert forget(connection, store.path, repo="hidden").n_others == 3
+        assert waiting(store)["dead_letters"] == [4, 5, 6, 7]
+        assert forget(connection, store.path, session="kept").n_others == 2
+        assert waiting(store)["dead_letters"] == [5, 7]
+        assert forget(connection, store.path, before=DAY + timedelta(days=1)).n_others == 1
+        assert waiting(store)["dead_letters"] == [7]
+
+
+def test_segments_that_nobody_could_read_are_named(store):
+    folder = spool.folder(store.path)
+    folder.mkdir()
+    (folder / "5f3c.quarantined").write_bytes(b"\xff\xfe")
+    assert store.forget(repo="hidden").copies == (f"{folder.name}/5f3c.quarantined",)

@@ -13,7 +13,7 @@ import polars as pl
 
 from learnlab.errors import StoreError
 from learnlab.models import now
-from learnlab.store import archive, ledger, thinning
+from learnlab.store import archive, forget_captured, ledger, thinning
 from learnlab.store.connection import fetch, transaction
 from learnlab.store.forgotten import NAMES_IT, remember
 from learnlab.store.masking import name_as_stored
@@ -24,8 +24,9 @@ from learnlab.store.views import MATERIALISED
 class Forgotten:
     """What was removed, and which copies of the store stand beside it and still hold it.
 
-    Executions and steps are those of the store, archived ones those of its archive files. `n_others` are
-    rows about them: feedback, routing decisions, solutions, verdicts.
+    Executions and steps are those of the store, archived ones those of its archive files; `n_waiting` are
+    attempts that waited for their other side. `n_others` are rows about them: feedback, routing decisions,
+    solutions, verdicts, messages that nobody could take.
 
     >>> print(Forgotten(n_executions=3, n_steps=40, n_texts=2).summary())
     removed 3 executions, 40 steps, 2 texts
@@ -38,6 +39,7 @@ class Forgotten:
     n_texts: int = 0
     n_rejected: int = 0
     n_others: int = 0
+    n_waiting: int = 0
     copies: tuple[str, ...] = ()
 
     def summary(self) -> str:
@@ -50,13 +52,12 @@ class Forgotten:
             "texts": self.n_texts,
             "rejected rows": self.n_rejected,
             "rows about them": self.n_others,
+            "attempts that waited for their other side": self.n_waiting,
         }
         removed = ", ".join(f"{n:,} {noun}" for noun, n in named.items() if n)
         lines = [f"removed {removed}" if removed else "nothing of it is in the store"]
         if self.copies:
-            lines.append(
-                f"copies that still hold what they held: {', '.join(self.copies)}; delete them yourself"
-            )
+            lines.append(f"what may still hold it: {', '.join(self.copies)}; delete that yourself")
         return "\n".join(lines)
 
 
@@ -85,7 +86,6 @@ select * from known where record_key {which} (select record_key from doomed)
 
 _OTHERS = (
     "delete from feedback where task_id in (select task_id from doomed)",
-    "delete from routing_decisions where task_id in (select task_id from doomed)",
     "delete from solutions where solution_summary in (select solution_summary from going) "
     "and solution_summary not in (select solution_summary from staying where solution_summary is not null)",
     "delete from verdicts where joined_by = 'session' and value in (select session_id from going) "
@@ -112,11 +112,12 @@ def forget(
 ) -> Forgotten:
     """Remove the executions of a repo, of a session, or recorded before a time (UTC), with all that hangs on them.
 
-    That is their steps, texts that nobody else has, feedback, decisions and verdicts on them, and the
-    executions that worked for those of the repo or session. They leave archive files too, which are written
-    anew. Rejected rows go when all executions of their file do; for a session those that name it as well, for
-    a time those refused before it. Removed records, and for a session all that it may still bring, are
-    remembered as forgotten. How far a log was read stays, and so does the ledger, which names files.
+    That is their steps, texts that nobody else has, feedback, decisions and verdicts on them, dead letters
+    that name them, and the executions that worked for those of the repo or session. Attempts that wait for
+    their other side go as executions do. They leave archive files too, which are written anew. Rejected rows
+    go when all executions of their file do; for a session those that name it as well, for a time those
+    refused before it. Removed records, and for a session all that it may still bring, are remembered as
+    forgotten. How far a log was read stays, and so does the ledger, which names files.
 
     All tables change in one transaction. A run that is killed leaves at most archive files that nothing
     refers to; the next run removes them.
@@ -125,7 +126,7 @@ def forget(
         StoreError: when not exactly one of the three is given, or an archive file cannot be read or written;
             then nothing was removed.
     """
-    which, refused, value = _choice(repo, session, before)
+    by, which, refused, value = _choice(repo, session, before)
     given = {"value": value}
     moment = now().replace(tzinfo=None)
     _pick(connection, store, which, given, with_workers=before is None)
@@ -133,7 +134,9 @@ def forget(
     with transaction(connection):
         n_steps = _delete(connection, "steps")
         n_executions = _delete(connection, "executions")
+        n_waiting = forget_captured.delete_waiting(connection)
         n_others = sum(_changed(connection, statement) for statement in _OTHERS)
+        n_others += forget_captured.delete_others(connection, by, given)
         rejected = _REJECTED.format(which=refused)
         refused_hashes = fetch(connection, f"select cast(content_hash as varchar) as value {rejected}", given)
         n_rejected = _changed(connection, f"delete {rejected}", given)
@@ -150,23 +153,31 @@ def forget(
         ledger.note(connection, "forget", moment, {"n_removed": n_executions})
     thinning.sweep(connection, store)
     return Forgotten(
-        n_executions, n_steps, n_archived, n_archived_steps, n_texts, n_rejected, n_others, _copies(store)
+        n_executions,
+        n_steps,
+        n_archived,
+        n_archived_steps,
+        n_texts,
+        n_rejected,
+        n_others,
+        n_waiting,
+        _copies(store),
     )
 
 
-def _choice(repo: str | None, session: str | None, before: date | None) -> tuple[str, str, Any]:
-    """Return which executions and which rejected rows go, as conditions on `$value`, and the value."""
+def _choice(repo: str | None, session: str | None, before: date | None) -> tuple[str, str, str, Any]:
+    """Return by what is forgotten, which executions and rejected rows go (conditions on `$value`), and the value."""
     if sum(bool(one) for one in (repo, session, before)) != 1:
         raise StoreError("say what to forget by exactly one of a repo, a session and a time")
     if repo:
-        return "repo = $value", "$value is null", name_as_stored(repo)
+        return "repo", "repo = $value", "$value is null", name_as_stored(repo)
     if session:
         named = " or ".join(NAMES_IT.format(text=text, value="$value") for text in ("content", "source"))
-        return "session_id = $value", named, name_as_stored(session)
+        return "session", "session_id = $value", named, name_as_stored(session)
     assert before is not None
     moment = before if isinstance(before, datetime) else datetime.combine(before, time())
     moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    return "time_source = 'recorded' and timestamp < $value", "rejected_at < $value", moment
+    return "before", "time_source = 'recorded' and timestamp < $value", "rejected_at < $value", moment
 
 
 def _pick(
@@ -177,13 +188,15 @@ def _pick(
     *,
     with_workers: bool,
 ) -> None:
-    """Make the temporary tables `known` (store and archive), `doomed` (keys), `going` and `staying`."""
-    known = _KNOWN.format(table="executions")
+    """Make the temporary tables `known` (store, what waits, archive), `doomed` (keys), `going` and `staying`."""
+    known = f"{_KNOWN.format(table='executions')} union all {forget_captured.WAITING}"
     if connection.execute("select 1 from archives limit 1").fetchall():
         archive.show(connection, store)
         known += "union all" + _KNOWN.format(table=archive.ARCHIVE_VIEW)
     connection.execute(f"create or replace temp table known as {known}")
     connection.execute((_WITH_WHAT_WORKED_FOR_IT if with_workers else _ALONE).format(which=which), given)
+    if with_workers:
+        forget_captured.doom_those_of_the_same_tasks(connection)
     connection.execute(_SPLIT.format(name="going", which="in"))
     connection.execute(_SPLIT.format(name="staying", which="not in"))
 
@@ -200,6 +213,7 @@ def _delete(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _copies(store: Path) -> tuple[str, ...]:
-    """Return the copies of a store that downgrades and resets have left beside it."""
+    """Return what beside a store may still hold it: copies that downgrades and resets left, unreadable segments."""
     names = sorted(os.listdir(store.parent))
-    return tuple(name for name in names if name.startswith(f"{store.name}.") and name.endswith(".copy"))
+    copies = tuple(name for name in names if name.startswith(f"{store.name}.") and name.endswith(".copy"))
+    return copies + forget_captured.unreadable(store)

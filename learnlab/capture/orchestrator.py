@@ -1,0 +1,144 @@
+"""The worked example: a small real orchestrator whose every decision and execution is captured."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import uuid4
+
+import polars as pl
+
+from learnlab.capture.fleet import Fleet, Task, ValidationFailed, WorkerDied
+from learnlab.capture.jobs import Job, jobs
+from learnlab.capture.pools import capture_pool
+from learnlab.errors import LearnlabError
+from learnlab.models import now
+from learnlab.store import LearningDatabase
+
+REPO = "worked-example"
+"""The repo under which the example's executions stand."""
+
+_LANES = 4
+_PAUSE = 0.02
+_ENDS = ("succeeded", "failed", "timed out", "cancelled")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the orchestrator itself saw of one execution: how it ended, when it was heard of, how long it took.
+
+    `own_seconds` were spent in the pool, `seconds` by who called it through the capture.
+    """
+
+    task_id: str
+    pool_type: str
+    ended: str
+    finished_at: datetime
+    seconds: float
+    own_seconds: float
+
+
+@dataclass
+class Run:
+    """What the orchestrator counted by itself, to be held against what was captured.
+
+    >>> Run("s", n_decided=3).summary()
+    '3 decided, 0 started: 0 succeeded, 0 failed, 0 timed out, 0 cancelled'
+    """
+
+    session_id: str
+    n_decided: int = 0
+    done: list[Done] = field(default_factory=list)
+
+    def n(self, ended: str) -> int:
+        """Return how many executions ended in one way: succeeded, failed, timed out or cancelled."""
+        return sum(one.ended == ended for one in self.done)
+
+    def summary(self) -> str:
+        """Return the counts in words."""
+        ends = ", ".join(f"{self.n(ended)} {ended}" for ended in _ENDS)
+        return f"{self.n_decided} decided, {len(self.done)} started: {ends}"
+
+    def executions(self) -> pl.DataFrame:
+        """Return a row an execution, with the columns of `Done`."""
+        names = ("task_id", "pool_type", "ended")
+        schema: dict[str, pl.DataType] = dict.fromkeys(names, pl.String())
+        schema |= {
+            "finished_at": pl.Datetime("us", "UTC"),
+            "seconds": pl.Float64(),
+            "own_seconds": pl.Float64(),
+        }
+        return pl.DataFrame([vars(one) for one in self.done], schema=schema)
+
+
+async def orchestrate(
+    learning_db: LearningDatabase | str, *, seconds: float = 6.0, seed: int = 0, session_id: str = ""
+) -> Run:
+    """Let a small fleet work for some seconds, captured into a store, and return what it counted by itself.
+
+    The jobs and the router's draws follow from the seed; how each ends is up to the machine. What still runs
+    when the time is up is cancelled, and what was decided but not begun is left. The executions stand under
+    `session_id`, by default one of this run's own.
+
+    Raises:
+        LearnlabError: when `seconds` is no time between 0 and an hour.
+        StoreError: when the store cannot be made.
+    """
+    if not (math.isfinite(seconds) and 0 < seconds <= 3600):
+        raise LearnlabError(f"seconds is {seconds!r}: let the example run for more than 0 and at most 3600")
+    run, fleet = Run(session_id or str(uuid4())), Fleet(seed)
+    captured: Fleet = capture_pool(fleet, learning_db=learning_db)
+    decided: asyncio.Queue[tuple[str, Task]] = asyncio.Queue(_LANES)
+
+    async def decide() -> None:
+        for number, job in enumerate(jobs(seed)):
+            task = _task(run.session_id, number, job)
+            fleet.jobs[task["task_id"]] = job
+            routing = await captured.route_task(task)
+            run.n_decided += 1
+            await decided.put((routing["pool_id"], task))
+            await asyncio.sleep(_PAUSE)
+
+    async def work() -> None:
+        while True:
+            await _execute(run, fleet, captured, *await decided.get())
+
+    try:
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            group.create_task(decide())
+            for _ in range(_LANES):
+                group.create_task(work())
+    except TimeoutError:
+        pass
+    finally:
+        await fleet.close()
+    return run
+
+
+def _task(session_id: str, number: int, job: Job) -> Task:
+    return {
+        "task_id": f"{session_id}-{number}",
+        "type": job.kind,
+        "prompt": job.prompt,
+        "repo": REPO,
+        "session_id": session_id,
+    }
+
+
+async def _execute(run: Run, fleet: Fleet, captured: Fleet, pool_id: str, task: Task) -> None:
+    """Execute one task through the capture and count how it ended."""
+    began, ended = time.perf_counter(), "cancelled"
+    try:
+        result = await captured.execute_on_pool(pool_id, task)
+        ended = "succeeded" if result["success"] else "failed"
+    except TimeoutError:
+        ended = "timed out"
+    except (ValidationFailed, WorkerDied):
+        ended = "failed"
+    finally:
+        task_id, seconds = task["task_id"], time.perf_counter() - began
+        pool_type = fleet.pools[pool_id].config["pool_type"]
+        run.done.append(Done(task_id, pool_type, ended, now(), seconds, fleet.seconds[task_id]))

@@ -77,13 +77,33 @@ def storable(text: str) -> str:
 def plain(value: Any) -> Any:
     """Return a value as JSON holds it: what is no JSON becomes a short text, infinities become null.
 
+    Inside lists and dictionaries only the part that is no JSON becomes a text.
+
     >>> plain({"at": (1, 2), 3: float("inf")})
     {'at': [1, 2], '3': None}
+    >>> plain({"task": {"id": "t1", "text": "half a \\ud800"}})
+    {'task': {'id': 't1', 'text': 'half a ?'}}
     """
+    return _plain(value, set(), 0)
+
+
+_DEEPEST = 100
+"""How many levels are looked into for the part that is no JSON."""
+
+
+def _plain(value: Any, seen: set[int], depth: int) -> Any:
+    """Return a value as JSON; each list and dictionary is looked into once, so that circles end."""
     try:
         text = to_json(
             value, fallback=_shown, inf_nan_mode="null", bytes_mode="base64", serialize_unknown=True
         )
         return json.loads(NUL.sub(rb"\1\\ufffd", text) if rb"\u0000" in text else text)
     except (ValueError, RecursionError):
-        return storable(_shown(value))
+        if isinstance(value, str):
+            return storable(value)
+        if not isinstance(value, dict | list | tuple) or id(value) in seen or depth >= _DEEPEST:
+            return storable(_shown(value))
+        seen.add(id(value))
+        if isinstance(value, dict):
+            return {storable(_shown(name)): _plain(part, seen, depth + 1) for name, part in value.items()}
+        return [_plain(part, seen, depth + 1) for part in value]

@@ -50,6 +50,20 @@ class Candidate(Record):
     pool: str | None = None
     propensity: Share | None = None
 
+    def known(self) -> dict[str, Any]:
+        """Return what is known of an execution when this was chosen, by the names of its fields.
+
+        >>> Candidate(tier="small", propensity=0.25).known()
+        {'model_tier': 'small', 'propensity': 0.25}
+        """
+        fields = {
+            "model": self.model,
+            "model_tier": self.tier and self.tier.value,
+            "pool_type": self.pool,
+            "propensity": self.propensity,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
 
 class RoutingDecision(Record):
     """What a router chose for a task, from what, and knowing what.
@@ -158,7 +172,7 @@ def executed(
     known: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for side in sides:
-        said = _of_decision(side) if isinstance(side, RoutingDecision) else side.known
+        said = side.known if isinstance(side, AttemptEvent) else side.task | side.chosen.known()
         known |= said
         if isinstance(own := said.get("metadata"), dict):
             metadata |= own
@@ -174,14 +188,3 @@ def executed(
         moment -= timedelta(seconds=min(max(seconds, 0), 1e7))
     attempt = decision.decision_id if decision else first.attempt_id  # type: ignore[union-attr]
     return record_of({"timestamp": moment, **known, "task_id": sides[0].task_id, "record_key": attempt})
-
-
-def _of_decision(decision: RoutingDecision) -> dict[str, Any]:
-    chosen = decision.chosen
-    choice = {
-        "model": chosen.model,
-        "model_tier": chosen.tier,
-        "pool_type": chosen.pool,
-        "propensity": chosen.propensity,
-    }
-    return decision.task | {name: value for name, value in choice.items() if value is not None}

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     durable: bool = True
     """Whether a single record is acknowledged after fsync (survives a power cut) or after write (a kill)."""
 
+    spool_limit_mb: int = Field(default=1000, gt=0)
+    """Megabytes that may wait in a store's spool: beyond it nothing more is taken, before the disk is full."""
+
     @property
     def stores(self) -> Path:
         """The folder of the named stores."""

@@ -15,8 +15,8 @@ ROOT = Path(learnlab.__file__).parent
 ROOMS = [
     "errors",
     "settings models intervals",
-    "secrets lenient",
-    "events",
+    "lenient",
+    "secrets events",
     "store",
     "ingest search",
     "capture patterns routing feedback",

@@ -5,7 +5,7 @@ import pytest
 
 from learnlab.ingest.batch import REJECTED_SCHEMA, STEPS_SCHEMA
 from learnlab.settings import settings
-from learnlab.store import Store, spool
+from learnlab.store import Store, lines, spool
 from learnlab.store.frames import conform
 from learnlab.store.limits import SCHEMA
 from learnlab.store.masking import EXECUTION_TEXTS
@@ -90,7 +90,7 @@ def test_a_record_is_masked_before_it_reaches_the_spool_and_counts_once_by_eithe
     assert store.sql("select count(*) from executions").item() == 2
     row = store.sql("select metadata, success, timestamp from executions where session_id is not null").row(0)
     assert row == (f'{{"note": "{MASKED}", "n": 1}}', True, record.timestamp.replace(tzinfo=None))
-    again = store.add(conform(spool.frame_of([record]))[0])
+    again = store.add(conform(lines.frame_of([record]))[0])
     assert (again.n_accepted, again.n_duplicates) == (0, 1)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import polars as pl
 
 from learnlab.errors import StoreBusyError, StoreError
 from learnlab.settings import store_name, store_path
-from learnlab.store import archive, migrations, spool, sqlfiles, views
+from learnlab.store import archive, drain, migrations, spool, sqlfiles, views
 from learnlab.store.connection import reading, rewrite, transaction, within, writing, writing_if
 from learnlab.store.forget import Forgotten, forget
 from learnlab.store.merge import Addition, Counts, merge
@@ -23,6 +24,7 @@ from learnlab.store.positions import ReadPosition, read_positions
 from learnlab.store.verdicts import VerdictReport
 from learnlab.store.verdicts import add as add_verdicts
 
+_log = logging.getLogger("learnlab.store")
 _DRAIN_PATIENCE = 1.0
 """Seconds that a read waits for its turn to drain the spool before it reads what is there."""
 
@@ -73,13 +75,12 @@ class Store:
         began = time.monotonic()
         acknowledged = [] if within(self.path) or not self.exists() else spool.waiting(self.path)
         if acknowledged:
-            with (
-                suppress(StoreBusyError),
-                writing_if(self.path, lambda: spool.undrained(acknowledged), _DRAIN_PATIENCE) as connection,
-            ):
-                if connection is not None:
-                    migrations.check_version(connection, self.path)
-                    spool.drain(connection, self.path)
+            try:
+                self._drain(lambda: spool.undrained(acknowledged), _DRAIN_PATIENCE)
+            except StoreBusyError:
+                pass
+            except StoreError as error:
+                _log.warning("the spool was not drained before reading: %s", error)
         with reading(self.path, self._timeout, began) as connection:
             migrations.check_version(connection, self.path)
             yield connection
@@ -101,9 +102,30 @@ class Store:
                 yield connection
                 return
             migrations.check_version(connection, self.path)
-            spool.drain(connection, self.path)
+            drain.drain(connection, self.path)
             yield connection
             views.refresh(connection, only_due=True)
+
+    def drain(self, seconds: float) -> Counts:
+        """Add what waits in the spool to the store, for about `seconds` at most, and refresh views that are due.
+
+        Raises:
+            StoreError: when there is no store of this version, or it cannot be written.
+            StoreBusyError: when others hold it for longer than the time to wait.
+        """
+        return self._drain(lambda: bool(spool.waiting(self.path)), self._timeout, seconds)
+
+    def _drain(
+        self, needed: Callable[[], bool], patience: float | None, seconds: float | None = None
+    ) -> Counts:
+        with writing_if(self.path, needed, patience) as connection:
+            if connection is None:
+                return Counts()
+            migrations.check_version(connection, self.path)
+            counts = drain.drain(connection, self.path, seconds)
+            if seconds is not None:
+                views.refresh(connection, only_due=True)
+            return counts
 
     def sql(self, query: str, params: Mapping[str, Any] | list[Any] | None = None) -> pl.DataFrame:
         """Return the rows of a query as a polars frame; `$name` stands for a parameter.

@@ -17,8 +17,9 @@ from learnlab.errors import LearnlabError, StoreError
 from learnlab.models import ExecutionRecord, as_uuid, now
 from learnlab.store.core import Store
 from learnlab.store.frames import conform
+from learnlab.store.lines import frame_of
 from learnlab.store.merge import Counts
-from learnlab.store.spool import SpoolWriter, frame_of
+from learnlab.store.spool import SpoolWriter
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from learnlab.models import now
 from learnlab.secrets import mask_frame, mask_text
-from learnlab.store import ledger, masking, verdicts
+from learnlab.store import attempts, ledger, masking, verdicts
 from learnlab.store.connection import fetch, lent, transaction
 from learnlab.store.forgotten import REJECTED_IS_WANTED, without_forgotten
 from learnlab.store.limits import SCHEMA
@@ -71,7 +71,7 @@ class Addition:
 
     `rejected` has the columns of `ingest.batch.REJECTED_SCHEMA`, `steps` those of `STEPS_SCHEMA` there. `kinds`
     (kind of line → number) accounts for the lines read and goes into the ledger row; `position`, how far the
-    log was read with this, is kept in its table.
+    log was read with this, is kept in its table. `captured` is what live capture gives besides executions.
     """
 
     executions: pl.DataFrame
@@ -79,6 +79,7 @@ class Addition:
     steps: pl.DataFrame | None = None
     kinds: Mapping[str, int] | None = None
     position: ReadPosition | None = None
+    captured: attempts.Captured | None = None
     n_rows_read: int | None = None
     source: str | None = None
     mapping: str | None = None
@@ -115,6 +116,9 @@ def merge(
             n_masked += _keep_steps(connection, fresh, steps)
             verdicts.apply_to(connection, fresh)
         n_masked += _keep_rejected(connection, additions, ingest_id, moment)
+        for one in additions:
+            if one.captured:
+                attempts.keep(connection, one.captured, fresh, moment)
         keep_positions(connection, [one.position for one in additions if one.position], moment)
         n_fresh = Counter(fresh["part"].to_list())
         all_counts = []

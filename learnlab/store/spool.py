@@ -1,44 +1,35 @@
-"""The spool: single records are appended beside the store and drained into it in batches.
+"""The spool: events are appended beside the store and drained into it in batches.
 
-A record is acknowledged once it stands in the spool, so nobody waits for the store's lock to hand one in.
+An event is acknowledged once it stands in the spool, so nobody waits for the store's lock to hand one in.
 Durable mode acknowledges after fsync (survives a power cut), the other after write (survives a kill).
 
-Each process appends to a segment of its own. Whoever drains seals a segment by renaming it, so its owner
-begins a new one, then adds the records and the ledger row in one transaction and removes the segment. A
-drain that is killed is repeated: contents that went in already are duplicates and count nothing twice.
+Each process appends to a segment of its own, and begins another when it has 10,000 lines or 8 MB: a segment
+is a batch of the drain. Whoever drains seals a segment by renaming it, so that its owner begins a new one; a
+lock on the segment (flock) keeps the two apart.
 """
 
 from __future__ import annotations
 
-import io
-import json
+import fcntl
 import os
-import re
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-import duckdb
-import polars as pl
-import portalocker
-from pydantic_core import PydanticSerializationError
-
 from learnlab.errors import StoreError
-from learnlab.models import ExecutionRecord
-from learnlab.secrets import mask_text
+from learnlab.events import Event
 from learnlab.settings import settings
-from learnlab.store.frames import conform
-from learnlab.store.limits import SCHEMA
+from learnlab.store.connection import sync
+from learnlab.store.lines import lines_of
 from learnlab.store.lock import beside
-from learnlab.store.masking import EXECUTION_TEXTS
-from learnlab.store.merge import Addition, Counts, merge
 
-_OPEN, _SEALED = ".jsonl", ".sealed"
-_TEXTS = {name: pl.String() if kind.is_temporal() else kind for name, kind in SCHEMA.items()}
-"""How a record stands in a line: its times are texts."""
+_OPEN, _SEALED, _QUARANTINED = ".jsonl", ".sealed", ".quarantined"
+MOST_LINES = 10_000
+"""Lines of a segment: a batch of the drain is at most as large."""
 
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_MOST_BYTES = 8_000_000
 
 
 def folder(store: Path) -> Path:
@@ -47,18 +38,36 @@ def folder(store: Path) -> Path:
 
 
 def waiting(store: Path) -> list[Path]:
-    """Return the segments that hold something to drain, oldest name first."""
-    try:
-        names = sorted(os.listdir(folder(store)))
-    except FileNotFoundError:
-        return []
-    paths = [folder(store) / name for name in names if name.endswith((_OPEN, _SEALED))]
-    return [path for path in paths if _size(path)]
+    """Return the segments that hold something to drain, the oldest first."""
+    segments = _named(store, (_OPEN, _SEALED))
+    return [path for path in segments if _size(path)]
 
 
-def undrained(segments: list[Path]) -> bool:
+def quarantined(store: Path) -> list[Path]:
+    """Return what could not be read: whole segments, or lines of them; kept, and never drained again."""
+    return _named(store, (_QUARANTINED,))
+
+
+def undrained(segments: Sequence[Path]) -> bool:
     """Return whether any of some segments, sealed meanwhile or not, has not been drained yet."""
     return any(_size(segment) or _size(segment.with_suffix(_SEALED)) for segment in segments)
+
+
+def _named(store: Path, endings: tuple[str, ...]) -> list[Path]:
+    try:
+        with os.scandir(folder(store)) as entries:
+            found = [entry for entry in entries if entry.name.endswith(endings)]
+            return [folder(store) / entry.name for entry in sorted(found, key=_age)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _age(entry: os.DirEntry[str]) -> tuple[int, str]:
+    """Return what sorts segments by when they were last written; one that is gone comes first."""
+    try:
+        return entry.stat().st_mtime_ns, entry.name
+    except FileNotFoundError:
+        return 0, entry.name
 
 
 def _size(path: Path) -> int:
@@ -68,190 +77,169 @@ def _size(path: Path) -> int:
         return 0
 
 
-def lines_of(records: list[ExecutionRecord]) -> bytes:
-    """Return records as lines of JSON.
-
-    Raises:
-        StoreError: when a record holds what no line can: an object that is no JSON, a NUL, half a character.
-    """
-    try:
-        data = b"".join(record.model_dump_json(exclude_none=True).encode() + b"\n" for record in records)
-    except (
-        PydanticSerializationError,
-        UnicodeEncodeError,
-        RecursionError,
-        ValueError,
-        AttributeError,
-    ) as error:
-        raise StoreError(f"no record that can be stored: {str(error).splitlines()[0]}") from error
-    if _NUL.search(data):
-        raise StoreError(
-            "a record with a NUL character cannot be stored: take it out of its texts and metadata"
-        )
-    return data
-
-
-def frame_of(records: list[ExecutionRecord]) -> pl.DataFrame:
-    """Return records as a frame for `conform`.
-
-    Raises:
-        StoreError: as `lines_of` does.
-    """
-    return (
-        pl.read_ndjson(io.BytesIO(lines_of(records)), schema=_TEXTS)
-        if records
-        else pl.DataFrame(schema=_TEXTS)
-    )
-
-
-def _masked(record: ExecutionRecord) -> bytes:
-    """Return a record as the line that reaches the disk: without the secrets in its texts.
-
-    Done without polars, whose threads do not outlive a fork.
-    """
-    line = lines_of([record])
-    said = json.loads(line)
-    n_masked = 0
-    for name in EXECUTION_TEXTS:
-        if value := said.get(name):
-            text = value if isinstance(value, str) else json.dumps(value)
-            said[name], n = mask_text(text, name)
-            n_masked += n
-    return json.dumps(said).encode() + b"\n" if n_masked else line
-
-
 class SpoolWriter:
-    """Appends records to one store's spool; safe to share between threads.
+    """Appends events to one store's spool; safe to share between threads, and across a fork.
 
     Raises:
-        StoreError: from `append`, when the record cannot be written; then nothing of it stays.
+        StoreError: from `append`, `write` and `sync`, when an event cannot be written down for sure.
     """
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        self._lock = threading.Lock()
-        self._descriptor: int | None = None
-        self._path: Path | None = None
-        self._pid = 0
+        self._begin()
 
-    def append(self, records: list[ExecutionRecord]) -> None:
-        """Append records, their secrets masked, and return once they are acknowledged, all of them or none."""
-        data = b"".join(map(_masked, records))
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock, self._sync_lock = threading.Lock(), threading.Lock()
+        self._descriptor: int | None = None
+        self._path = ""
+        self._n_lines = self._n_bytes = 0
+        self._written = self._synced = 0
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Append events, their secrets masked, and return once they are acknowledged, all of them or none."""
+        number = self.write(events)
+        if settings().durable:
+            self.sync(number)
+
+    def write(self, events: Sequence[Event]) -> int:
+        """Append events, all of them or none, and return the number to `sync` to; they survive a kill now."""
+        data = lines_of(events)
+        if self._pid != os.getpid():
+            self._leave_to_the_parent()
         with self._lock:
             try:
-                self._write(data)
+                self._append(data, len(events))
             except OSError as error:
                 raise StoreError(
                     f"cannot write the spool {folder(self._store)}: {error.strerror}; the record is not stored"
                 ) from error
+            self._written += 1
+            return self._written
+
+    def sync(self, number: int) -> None:
+        """Return once everything up to a number is on the disk; one fsync serves all who wait for it."""
+        with self._sync_lock:
+            if self._synced >= number:
+                return
+            with self._lock:
+                target = self._written
+                descriptor = os.dup(self._descriptor) if self._descriptor is not None else None
+            if descriptor is None:  # it was let go, and synced then
+                return
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                raise StoreError(
+                    f"the spool {folder(self._store)} may not be on the disk: {error}"
+                ) from error
+            finally:
+                os.close(descriptor)
+            self._synced = max(self._synced, target)
 
     def close(self) -> None:
         """Let go of the segment; what it holds stays for the next drain."""
-        with self._lock:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
+        with self._lock, suppress(OSError):
+            self._let_go()
 
-    def _write(self, data: bytes) -> None:
-        descriptor = self._own_segment()
+    def _append(self, data: bytes, n_lines: int) -> None:
+        descriptor, end = self._own_segment()
         try:
-            end = os.fstat(descriptor).st_size
             try:
                 view = memoryview(data)
                 while view:
                     view = view[os.write(descriptor, view) :]
-                if settings().durable:
-                    os.fsync(descriptor)
             except OSError:
                 os.ftruncate(descriptor, end)
                 raise
         finally:
-            portalocker.unlock(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        self._n_lines += n_lines
+        self._n_bytes += len(data)
 
-    def _own_segment(self) -> int:
-        """Return the descriptor of this process's segment, locked and known not to be sealed."""
+    def _own_segment(self) -> tuple[int, int]:
+        """Return the descriptor and size of this process's segment, locked and known not to be sealed."""
+        if self._n_lines >= MOST_LINES or self._n_bytes >= _MOST_BYTES:
+            self._let_go()
         while True:
-            if self._descriptor is None or self._pid != os.getpid():
-                self._descriptor, self._path, self._pid = *self._new_segment(), os.getpid()
-            portalocker.lock(self._descriptor, portalocker.LockFlags.EXCLUSIVE)
+            if self._descriptor is None:
+                self._descriptor, self._path = self._new_segment()
+                self._n_lines = self._n_bytes = 0
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             try:
-                if os.fstat(self._descriptor).st_ino == os.stat(self._path or "").st_ino:
-                    return self._descriptor
-            except FileNotFoundError:
+                segment = os.fstat(self._descriptor)
+                if segment.st_ino == os.stat(self._path).st_ino:
+                    return self._descriptor, segment.st_size
+            except (FileNotFoundError, NotADirectoryError):
                 pass
-            os.close(self._descriptor)
-            self._descriptor = None
+            self._let_go()
 
-    def _new_segment(self) -> tuple[int, Path]:
+    def _let_go(self) -> None:
+        """Close the segment; what was written to it and not synced yet is synced first."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            try:
+                if settings().durable and self._synced < self._written:
+                    os.fsync(descriptor)
+                    self._synced = self._written
+            finally:
+                os.close(descriptor)
+
+    def _leave_to_the_parent(self) -> None:
+        """Begin anew in a child that was forked: the segment, and whoever held a lock then, are the parent's."""
+        descriptor = self._descriptor
+        self._begin()
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _new_segment(self) -> tuple[int, str]:
         where = folder(self._store)
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check_room(where)
         path = where / f"{uuid4().hex}{_OPEN}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_CLOEXEC, 0o600)
         if settings().durable:
             parent = os.open(where, os.O_RDONLY)
             os.fsync(parent)
             os.close(parent)
-        return descriptor, path
+        return descriptor, str(path)
+
+    def _check_room(self, where: Path) -> None:
+        """Raise when the spool is as large as it may become: nobody drains it, and the disk would fill up."""
+        held = sum(_size(path) for path in where.iterdir())
+        limit = settings().spool_limit_mb
+        if held >= limit * 1_000_000:
+            raise StoreError(
+                f"the spool {where} holds {held / 1e6:,.0f} MB, and LEARNLAB_SPOOL_LIMIT_MB allows {limit:,}: the "
+                "record is not stored. `learnlab status --db STORE` drains it and says what stands in the way"
+            )
 
 
-def _seal(path: Path) -> Path:
-    """Rename a segment while nobody writes to it, so that its owner begins another."""
+def seal(path: Path) -> Path:
+    """Rename a segment while nobody writes to it, so that its owner begins another, and return its new path."""
     if path.suffix == _SEALED:
         return path
     sealed = path.with_suffix(_SEALED)
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        portalocker.lock(descriptor, portalocker.LockFlags.EXCLUSIVE)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         path.rename(sealed)
     finally:
         os.close(descriptor)
     return sealed
 
 
-def _record(line: bytes) -> pl.DataFrame | str:
-    """Return a line as a frame of one row, or why it is none."""
-    try:
-        keys = json.loads(line)
-    except ValueError:
-        return "not a JSON object: the line was cut short or damaged"
-    if not isinstance(keys, dict) or not keys.keys() <= SCHEMA.keys():
-        return "not an execution record"
-    try:
-        return pl.read_ndjson(io.BytesIO(line), schema=_TEXTS)
-    except pl.exceptions.PolarsError as error:
-        return str(error).splitlines()[0]
+def quarantine(segment: Path) -> Path:
+    """Keep a segment that cannot be read, under a name that no drain looks at; return its path."""
+    kept = segment.with_suffix(_QUARANTINED)
+    segment.rename(kept)
+    return kept
 
 
-def _records(lines: list[bytes]) -> tuple[pl.DataFrame, list[int], list[tuple[int, str]]]:
-    """Return the lines that are records as a frame with their places, and the other places with the reason."""
-    with suppress(pl.exceptions.PolarsError):
-        frame = pl.read_ndjson(io.BytesIO(b"\n".join(lines)), schema=_TEXTS)
-        if len(frame) == len(lines):
-            return frame, list(range(len(lines))), []
-    rows = [(place, _record(line)) for place, line in enumerate(lines)]
-    bad = [(place, row) for place, row in rows if isinstance(row, str)]
-    good = [(place, row) for place, row in rows if isinstance(row, pl.DataFrame)]
-    frames = [pl.DataFrame(schema=_TEXTS), *(row for _, row in good)]
-    return pl.concat(frames), [place for place, _ in good], bad
-
-
-def drain(connection: duckdb.DuckDBPyConnection, store: Path) -> Counts:
-    """Add everything that waits in a store's spool to the store, which is open for writing.
-
-    What cannot be read goes to `rejected` with its reason. Segments are removed once their records are in.
-    """
-    total = Counts()
-    for segment in waiting(store):
-        sealed = _seal(segment)
-        lines = [line for line in sealed.read_bytes().split(b"\n") if line]
-        records, places, bad = _records(lines)
-        executions, faults = conform(records)
-        bad += [(places[row], reason) for row, reason in faults.rows()]
-        rejected = pl.DataFrame(
-            [(place + 1, reason, lines[place].decode("utf-8", "replace")) for place, reason in sorted(bad)],
-            schema={"source_position": pl.Int64, "reason": pl.String, "content": pl.String},
-            orient="row",
-        )
-        total += merge(connection, [Addition(executions, rejected, source="spool")], kind="spool")[0]
-        sealed.unlink()
-    return total
+def keep(sealed: Path, lines: Sequence[bytes]) -> None:
+    """Keep lines of a segment that are not even text, where a segment that cannot be read is kept."""
+    partial = sealed.with_suffix(".partial")
+    partial.write_bytes(b"\n".join(lines) + b"\n")
+    partial.chmod(0o600)
+    sync(partial)
+    partial.rename(sealed.with_suffix(_QUARANTINED))

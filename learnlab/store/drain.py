@@ -1,0 +1,161 @@
+"""Draining the spool: each segment goes into the store in one transaction, and once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import duckdb
+import polars as pl
+
+from learnlab.store.attempts import Captured, meet, sides_of
+from learnlab.store.frames import conform
+from learnlab.store.lines import EXECUTION, frame_of, read_lines
+from learnlab.store.merge import Addition, Counts, merge
+from learnlab.store.spool import keep, quarantine, seal, waiting
+from learnlab.store.words import times_of
+
+_log = logging.getLogger("learnlab.store")
+_SOURCE = "spool"
+_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_OPTIONAL = ("router_version", "pool_type", "task")
+_OBJECTS = ("chosen", "context", "known", "payload")
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    RecursionError,
+    pl.exceptions.PolarsError,
+    duckdb.DataError,
+    duckdb.IntegrityError,
+)
+"""What a segment raises that is damaged; what is wrong with the store or the disk is not among it."""
+
+
+def drain(connection: duckdb.DuckDBPyConnection, store: Path, seconds: float | None = None) -> Counts:
+    """Add what waits in a store's spool to the store, which is open for writing; stop after `seconds` if given.
+
+    A line that cannot be read goes to `rejected` with its reason. A segment that cannot be read at all, and
+    lines that are not even text, are kept beside the others under another name (`spool.quarantined`); every
+    other segment is removed once it is in. A drain that was killed is repeated: the ledger knows each segment
+    that went in.
+    """
+    total = Counts()
+    began = time.monotonic()
+    for segment in waiting(store):
+        try:
+            sealed = seal(segment)
+            total += _drain_segment(connection, sealed)
+        except FileNotFoundError:
+            continue
+        except _UNREADABLE as error:
+            total += _set_aside(connection, segment, error)
+        if seconds is not None and time.monotonic() - began > seconds:
+            break
+    return total
+
+
+def _drain_segment(connection: duckdb.DuckDBPyConnection, sealed: Path) -> Counts:
+    ingest_id = _id_of(sealed)
+    known = connection.execute(
+        "select 1 from ledger where ingest_id = $id and kind = 'spool'", {"id": ingest_id}
+    ).fetchall()
+    lines = [line for line in sealed.read_bytes().split(b"\n") if line]
+    counts = Counts()
+    if not known:
+        addition = _addition(connection, lines)
+        (counts,) = merge(connection, [addition], ingest_id=ingest_id, kind=_SOURCE)
+    no_texts = [line for line in lines if not _is_text(line)]
+    if no_texts:
+        keep(sealed, no_texts)
+    sealed.unlink()
+    return counts
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _id_of(sealed: Path) -> UUID:
+    """Return the id under which the ledger knows a segment, which is its name; a new one for any other name."""
+    try:
+        return UUID(hex=sealed.stem)
+    except ValueError:
+        return uuid4()
+
+
+def _set_aside(connection: duckdb.DuckDBPyConnection, segment: Path, error: Exception) -> Counts:
+    """Keep a segment that cannot be read at all, and say so in the table `rejected`."""
+    path = segment.with_suffix(".sealed")
+    try:
+        kept = quarantine(path if path.exists() else segment)
+    except OSError as second:
+        _log.error("the spool segment %s can neither be read nor set aside: %s", segment, second)
+        return Counts()
+    reason = (
+        f"a segment of the spool cannot be read ({type(error).__name__}: {error}); it is kept as {kept.name}"
+    )
+    _log.error("%s", reason)
+    executions, _ = conform(frame_of([]))
+    rejected = _rejected([(0, reason[:1000])], [b""])
+    addition = Addition(executions, rejected, source=f"{_SOURCE}:{kept.name}")
+    return merge(connection, [addition], kind=_SOURCE)[0]
+
+
+def _addition(connection: duckdb.DuckDBPyConnection, lines: Sequence[bytes]) -> Addition:
+    """Return what the lines of a segment add to the store, the attempts whose sides meet by it among it."""
+    read = read_lines(lines)
+    frames, unreadable = dict(read.frames), list(read.unreadable)
+    executions, faults = conform(frames[EXECUTION].drop("place"))
+    places = frames[EXECUTION]["place"]
+    unreadable += [(places[row], reason) for row, reason in faults.rows()]
+    for kind in frames.keys() - {EXECUTION}:
+        frames[kind], bad = _sound(frames[kind])
+        unreadable += [(place, f"not a whole {kind}: an id, a time or a field is damaged") for place in bad]
+    sides = sides_of(frames["decision"], frames["attempt"])
+    sides, records, met = meet(connection, sides, executions["record_key"])
+    if records:
+        joined, _ = conform(frame_of(records))
+        executions = pl.concat([executions, joined])
+    captured = Captured(frames["decision"], frames["pool"], frames["dead_letter"], sides, met)
+    return Addition(
+        executions,
+        _rejected(sorted(unreadable), lines),
+        kinds={kind: n for kind, frame in read.frames.items() if (n := len(frame))}
+        | ({"rejected": len(read.unreadable)} if read.unreadable else {}),
+        source=_SOURCE,
+        captured=captured,
+    )
+
+
+def _sound(events: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:
+    """Return the events whose ids, times and fields are whole, without `kind` and `place`; the others' places."""
+    timed = events.with_columns(timestamp=times_of(events["timestamp"]))
+    checks = [
+        pl.col(name).is_not_null()
+        if name in ("timestamp", "place") or not name.endswith("_id") or name == "pool_id"
+        else pl.col(name).str.contains(_UUID)
+        for name in timed.columns
+        if name not in _OPTIONAL
+    ]
+    checks += [
+        pl.col(name).str.json_path_match("$").str.starts_with("{")
+        for name in _OBJECTS
+        if name in timed.columns
+    ]
+    whole = timed.select(pl.all_horizontal(checks).fill_null(False)).to_series()
+    return timed.filter(whole).drop("kind", "place"), timed.filter(~whole)["place"].to_list()
+
+
+def _rejected(unreadable: Sequence[tuple[int, str]], lines: Sequence[bytes]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(place + 1, reason, lines[place].decode("utf-8", "replace")) for place, reason in unreadable],
+        schema={"source_position": pl.Int64, "reason": pl.String, "content": pl.String},
+        orient="row",
+    )

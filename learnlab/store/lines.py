@@ -1,0 +1,191 @@
+"""How events stand in the lines of a spool: one JSON object each, without the secrets in their texts.
+
+An execution is its own fields. Every other event is flat: `kind` says what it is, and what is nested in it is
+JSON inside a text, so that many lines are read at once. Written without polars, whose threads do not outlive
+a fork.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from pydantic_core import PydanticSerializationError
+
+from learnlab.errors import StoreError
+from learnlab.events import AttemptEvent, DeadLetter, Event, PoolEvent, RoutingDecision
+from learnlab.lenient import NUL
+from learnlab.models import ExecutionRecord
+from learnlab.secrets import mask_text
+from learnlab.store.limits import SCHEMA
+from learnlab.store.masking import EXECUTION_TEXTS
+
+EXECUTION = "execution"
+"""The kind of a line that says none."""
+
+_KINDS: dict[type[Any], str] = {
+    RoutingDecision: "decision",
+    AttemptEvent: "attempt",
+    PoolEvent: "pool",
+    DeadLetter: "dead_letter",
+}
+_TEXTS = {name: pl.String() if kind.is_temporal() else kind for name, kind in SCHEMA.items()}
+"""How a record stands in a line: its times are texts."""
+
+_SCHEMAS: dict[str, dict[str, pl.DataType]] = {EXECUTION: _TEXTS} | {
+    name: {"kind": pl.String(), **dict.fromkeys(event.model_fields, pl.String())}
+    for event, name in _KINDS.items()
+}
+_BEGINNINGS = {f'{{"kind": "{name}"'.encode(): name for name in _KINDS.values()}
+
+
+def lines_of(events: Iterable[Event]) -> bytes:
+    """Return events as lines of JSON, their secrets masked.
+
+    Raises:
+        StoreError: when an event holds what no line can: an object that is no JSON, a NUL, half a character.
+    """
+    return _all(_line, events)
+
+
+def frame_of(records: Sequence[ExecutionRecord]) -> pl.DataFrame:
+    """Return records as a frame for `conform`, as they are: their secrets are masked when they are merged.
+
+    Raises:
+        StoreError: as `lines_of` does.
+    """
+    if not records:
+        return pl.DataFrame(schema=_TEXTS)
+    return pl.read_ndjson(io.BytesIO(_all(_unmasked, records)), schema=_TEXTS)
+
+
+def _all(line: Callable[[Any], bytes], events: Iterable[Event]) -> bytes:
+    try:
+        data = b"".join(map(line, events))
+    except (
+        PydanticSerializationError,
+        UnicodeEncodeError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        raise StoreError(f"no record that can be stored: {str(error).splitlines()[0]}") from error
+    if b"\\u0000" in data and NUL.search(data):
+        raise StoreError(
+            "a record with a NUL character cannot be stored: take it out of its texts and metadata"
+        )
+    return data
+
+
+def _line(event: Event) -> bytes:
+    if isinstance(event, ExecutionRecord):
+        return _execution_line(event)
+    fields = {name: _masked(name, value) for name, value in event.model_dump(mode="json").items()}
+    kind = _KINDS[type(event)]
+    return json.dumps({"kind": kind, **fields}, ensure_ascii=False).encode() + b"\n"
+
+
+def _unmasked(record: ExecutionRecord) -> bytes:
+    return record.model_dump_json(exclude_none=True).encode() + b"\n"
+
+
+def _execution_line(record: ExecutionRecord) -> bytes:
+    line = _unmasked(record)
+    masked = {}
+    for name in EXECUTION_TEXTS:
+        if value := getattr(record, name):
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            without, n_masked = mask_text(text, name)
+            if n_masked:
+                masked[name] = without
+    return json.dumps(json.loads(line) | masked).encode() + b"\n" if masked else line
+
+
+def _masked(name: str, value: Any) -> str | None:
+    """Return a field of an event as the text that its line holds."""
+    if value is None or isinstance(value, str):
+        return value and mask_text(value, name)[0]
+    if isinstance(value, dict) and name in ("known", "task"):
+        text = json.dumps(value, ensure_ascii=False)
+        if not mask_text(text)[1]:
+            return text
+        return json.dumps({key: _field_masked(key, one) for key, one in value.items()}, ensure_ascii=False)
+    return mask_text(json.dumps(value, ensure_ascii=False), name)[0]
+
+
+def _field_masked(name: str, value: Any) -> Any:
+    """Return what is known of an execution's field, masked as that field is."""
+    if isinstance(value, str):
+        return mask_text(value, name)[0]
+    if isinstance(value, dict | list):
+        return json.loads(mask_text(json.dumps(value, ensure_ascii=False), name)[0])
+    return value
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What stood in some lines: a frame of each kind, with the place of each row, and what could not be read.
+
+    `frames` has every kind; each frame has the column `place`, the line's number from 0. `unreadable` are
+    (place, reason).
+    """
+
+    frames: Mapping[str, pl.DataFrame]
+    unreadable: list[tuple[int, str]]
+
+
+def read_lines(lines: Sequence[bytes]) -> Lines:
+    """Return what stands in lines, kind by kind; a line that cannot be read harms no other."""
+    places: dict[str, list[int]] = {kind: [] for kind in _SCHEMAS}
+    for place, line in enumerate(lines):
+        places[_kind_of(line)].append(place)
+    frames, unreadable = {}, []
+    for kind, at in places.items():
+        frames[kind], bad = _rows(lines, at, kind)
+        unreadable += bad
+    return Lines(frames, sorted(unreadable))
+
+
+def _kind_of(line: bytes) -> str:
+    end = line.find(b'"', 10)
+    return _BEGINNINGS.get(line[: end + 1], EXECUTION)
+
+
+def _rows(
+    lines: Sequence[bytes], places: Sequence[int], kind: str
+) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
+    """Return the lines at some places that are of a kind as a frame, and the other places with the reason."""
+    schema = _SCHEMAS[kind]
+    with suppress(pl.exceptions.PolarsError):
+        frame = (
+            pl.read_ndjson(io.BytesIO(b"\n".join(lines[place] for place in places)), schema=schema)
+            if places
+            else pl.DataFrame(schema=schema)
+        )
+        if len(frame) == len(places):
+            return frame.with_columns(place=pl.Series(places, dtype=pl.Int64)), []
+    rows = [(place, _row(lines[place], schema)) for place in places]
+    good = [(place, row) for place, row in rows if isinstance(row, pl.DataFrame)]
+    frame = pl.concat([pl.DataFrame(schema=schema), *(row for _, row in good)])
+    at = pl.Series([place for place, _ in good], dtype=pl.Int64)
+    return frame.with_columns(place=at), [(place, row) for place, row in rows if isinstance(row, str)]
+
+
+def _row(line: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame | str:
+    """Return a line as a frame of one row, or why it is none."""
+    try:
+        keys = json.loads(line)
+    except (ValueError, RecursionError):
+        return "not a JSON object: the line was cut short or damaged"
+    if not isinstance(keys, dict) or not keys.keys() <= schema.keys():
+        return "not an execution record, nor any other event"
+    try:
+        return pl.read_ndjson(io.BytesIO(line), schema=schema)
+    except pl.exceptions.PolarsError as error:
+        return str(error).splitlines()[0]

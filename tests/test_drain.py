@@ -1,0 +1,295 @@
+"""What the drain does with events: sides that meet in the store, segments that cannot be read, each exactly once."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from conftest import START
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
+
+from learnlab.errors import StoreError
+from learnlab.events import AttemptEvent, Candidate, DeadLetter, PoolEvent, RoutingDecision
+from learnlab.settings import settings
+from learnlab.store import Store, spool
+from learnlab.store.migrations import validate
+from learnlab.store.spool import SpoolWriter
+
+_TASKS = """
+select d.task_id, e.task_id from routing_decisions d join executions e on e.record_key = d.decision_id
+"""
+TASK = {"task_type": "docs", "task_description": "Explain the cache", "repo": "shop"}
+
+
+def decision(task_id: str = "t1", **changes: object) -> RoutingDecision:
+    given = {
+        "task_id": task_id,
+        "timestamp": START,
+        "candidates": [Candidate(tier="small", propensity=0.25), Candidate(tier="large", propensity=0.75)],
+        "chosen": Candidate(tier="large", pool="local", propensity=0.75),
+        "context": {"load": 3},
+        "router_version": "v1",
+        "task": TASK | {"external_id": task_id},
+    }
+    return RoutingDecision(**(given | changes))
+
+
+def started(task_id: str = "t1", **changes: object) -> AttemptEvent:
+    given = {"side": "start", "task_id": task_id, "timestamp": START + timedelta(seconds=1)}
+    return AttemptEvent(**(given | changes))
+
+
+def outcome(task_id: str = "t1", **changes: object) -> AttemptEvent:
+    given = {
+        "side": "outcome",
+        "task_id": task_id,
+        "timestamp": START + timedelta(seconds=9),
+        "known": {"success": True},
+    }
+    return AttemptEvent(**(given | changes))
+
+
+def in_processes(store: Store, *events: object) -> None:
+    """Write each event as a process of its own would, and drain after each."""
+    for event in events:
+        SpoolWriter(store.path).append([event])
+        store.sql("select 1")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_sides_from_different_processes_meet_in_any_order(store, order):
+    sides = [decision(), started(), outcome()]
+    in_processes(store, *(sides[at] for at in order))
+    rows = store.sql("select * from executions").to_dicts()
+    late_start = order.index(1) > order.index(2) and order.index(1) > order.index(0)
+    (row,) = rows
+    assert row["record_key"] == str(sides[0].decision_id)
+    assert (row["external_id"], row["model_tier"], row["pool_type"]) == ("t1", "large", "local")
+    assert (row["propensity"], row["success"], row["success_source"]) == (0.75, True, "harness")
+    if not late_start:
+        assert (row["duration_seconds"], row["duration_source"]) == (8.0, "wall")
+        assert row["timestamp"] == sides[1].timestamp.replace(tzinfo=None)
+    assert store.sql("select side from open_attempts").rows() == ([("start",)] if late_start else [])
+    assert validate(store.path) == []
+
+
+def test_all_sides_at_once_are_one_execution_and_wait_nowhere(store):
+    SpoolWriter(store.path).append([outcome(), decision(), started()])
+    assert store.sql("select count(*) from executions").item() == 1
+    assert store.sql("select count(*) from open_attempts").item() == 0
+    kinds = store.sql("select kinds from ledger where kind = 'spool'").item()
+    assert json.loads(kinds) == {"decision": 1, "attempt": 2}
+
+
+def test_a_decision_is_kept_with_all_that_could_have_been_chosen(store):
+    made = decision()
+    in_processes(store, made, made)
+    (row,) = store.sql("select * from routing_decisions").to_dicts()
+    assert row["decision_id"] == str(made.decision_id)
+    assert json.loads(row["candidates"])[1] == {
+        "model": None,
+        "tier": "large",
+        "pool": None,
+        "propensity": 0.75,
+    }
+    assert (json.loads(row["context"]), row["router_version"]) == ({"load": 3}, "v1")
+    (waits,) = store.sql("select side, known from open_attempts").rows()
+    assert waits[0] == "decision"
+    assert json.loads(waits[1])["task_description"] == "Explain the cache"
+
+
+def test_an_execution_closes_its_attempt_whenever_it_comes(store, make_record):
+    made = decision()
+    record = make_record(task_id=made.task_id, record_key=made.decision_id)
+    in_processes(store, made, record, started(attempt_id=made.decision_id))
+    assert store.sql("select count(*) from open_attempts").item() == 0
+    assert store.sql("select success from executions").rows() == [(True,)]
+
+
+def test_attempts_at_one_task_pair_in_the_order_of_their_times(store):
+    first, second = decision(), decision(timestamp=START + timedelta(minutes=1))
+    failed = outcome(known={"success": False})
+    passed = outcome(timestamp=START + timedelta(minutes=2))
+    in_processes(store, second, first, passed, failed)
+    rows = store.sql("select record_key, success from executions").rows()
+    assert len(rows) == 2
+    assert {key for key, _ in rows} == {str(first.decision_id), str(second.decision_id)}
+    at_once = Store(store.path.with_name("other.duckdb")).ensure()
+    SpoolWriter(at_once.path).append([second, passed, first, failed])
+    assert dict(at_once.sql("select record_key, success from executions").rows()) == {
+        str(first.decision_id): False,
+        str(second.decision_id): True,
+    }
+    for one in (store, at_once):
+        decided = one.sql(_TASKS)
+        assert all(a == b for a, b in decided.rows())
+        assert validate(one.path) == []
+
+
+def test_an_outcome_alone_waits_and_so_does_a_start_that_knows_no_task(store):
+    in_processes(store, outcome(), started())
+    assert sorted(store.sql("select side from open_attempts").to_series()) == ["outcome", "start"]
+    assert store.sql("select count(*) from executions").item() == 0
+    in_processes(store, started("t2", known=TASK), outcome("t2"))
+    assert store.sql("select task_type from executions").rows() == [("docs",)]
+
+
+def test_a_clock_that_goes_backwards_makes_no_duration(store):
+    in_processes(store, decision(), started(timestamp=START + timedelta(hours=1)), outcome())
+    assert store.sql("select duration_seconds from executions").rows() == [(None,)]
+
+
+def test_pools_and_dead_letters_are_kept_once(store):
+    pool = PoolEvent(event="POOL_CREATED", pool_id="p1", pool_type="local", metadata={"n": 2})
+    letter = DeadLetter(
+        message_type="heartbeat", subscriber="page", error="boom", payload={"a": "AKIAIOSFODNN7EXAMPLE"}
+    )
+    in_processes(store, pool, letter, pool, letter)
+    assert store.sql("select event, pool_id, pool_type, metadata from pool_events").rows() == [
+        ("pool_created", "p1", "local", '{"n": 2}')
+    ]
+    assert store.sql("select subscriber, payload from dead_letters").rows() == [
+        ("page", '{"a": "[masked AWS key]"}')
+    ]
+
+
+def test_secrets_in_events_never_reach_the_disk(store):
+    mail = "ada@example.org"
+    told = decision(
+        context={"who": mail}, task=TASK | {"repo": mail, "task_description": mail, "metadata": {"m": [mail]}}
+    )
+    writer = SpoolWriter(store.path)
+    writer.append(
+        [told, outcome(known={"success": False, "error_message": mail}), started(known={"agent": mail})]
+    )
+    (segment,) = spool.waiting(store.path)
+    assert mail.encode() not in segment.read_bytes()
+    (row,) = store.sql(
+        "select repo, text, error_message from executions join texts on text_hash = description_hash"
+    ).rows()
+    assert row[0].startswith("[masked e-mail ")
+    assert row[1:] == ("[masked e-mail]", "[masked e-mail]")
+
+
+def test_a_drain_that_was_killed_after_its_commit_brings_no_side_back(store):
+    writer = SpoolWriter(store.path)
+    writer.append([outcome()])
+    (segment,) = spool.waiting(store.path)
+    told = segment.read_bytes()
+    store.sql("select 1")
+    in_processes(store, decision())
+    assert store.sql("select count(*) from executions").item() == 1
+    segment.with_suffix(".sealed").write_bytes(told)
+    assert store.sql("select count(*) from open_attempts").item() == 0
+    assert spool.waiting(store.path) == []
+
+
+def test_damaged_events_are_rejected_one_by_one(store):
+    writer = SpoolWriter(store.path)
+    writer.append([decision(), outcome(), decision("t2")])
+    (segment,) = spool.waiting(store.path)
+    lines = segment.read_text().splitlines()
+    harm = [
+        lines[0].replace('"decision_id": "', '"decision_id": "no uuid '),
+        lines[1].replace('"timestamp": "2026', '"timestamp": "soon 2026'),
+        lines[1].replace('"known": "{', '"known": "['),
+        lines[2].replace('"chosen": "{', '"chosen": "'),
+        lines[0][:60],
+        '{"kind": "attempt"}',
+        '{"kind": "surprise"}',
+    ]
+    segment.write_text("\n".join([*lines, *harm]) + "\n")
+    assert store.sql("select count(*) from executions").item() == 1
+    assert store.sql("select count(*) from routing_decisions").item() == 2
+    assert store.sql("select source_position from rejected order by 1").to_series().to_list() == list(
+        range(4, 11)
+    )
+    assert validate(store.path) == []
+
+
+def test_lines_that_are_no_text_are_kept_as_they_are(store, make_record):
+    SpoolWriter(store.path).append([make_record()])
+    (segment,) = spool.waiting(store.path)
+    with segment.open("ab") as file:
+        file.write(b"\xff\xfe\x00broken\n")
+    assert store.sql("select count(*) from executions").item() == 1
+    (kept,) = spool.quarantined(store.path)
+    assert kept.read_bytes() == b"\xff\xfe\x00broken\n"
+    assert store.sql("select count(*) from rejected").item() == 1
+
+
+def test_a_segment_that_cannot_be_read_is_set_aside_and_harms_no_other(store, make_record):
+    folder = spool.folder(store.path)
+    (folder / f"{uuid4().hex}.sealed").mkdir(parents=True)
+    SpoolWriter(store.path).append([make_record()])
+    assert store.sql("select count(*) from executions").item() == 1
+    assert len(spool.quarantined(store.path)) == 1
+    reason = store.sql("select reason from rejected").item()
+    assert "cannot be read" in reason
+    assert spool.quarantined(store.path)[0].name in reason
+
+
+def test_a_segment_ends_at_ten_thousand_lines(store, make_record, monkeypatch):
+    monkeypatch.setattr(spool, "MOST_LINES", 3)
+    writer = SpoolWriter(store.path)
+    for _ in range(7):
+        writer.append([make_record()])
+    assert [path.read_bytes().count(b"\n") for path in spool.waiting(store.path)] == [3, 3, 1]
+    assert store.sql("select count(*) from executions").item() == 7
+    assert store.sql("select n_accepted from ledger order by seq").to_series().to_list() == [3, 3, 1]
+
+
+def test_a_drain_of_limited_time_leaves_the_rest(store, make_record, monkeypatch):
+    monkeypatch.setattr(spool, "MOST_LINES", 2)
+    writer = SpoolWriter(store.path)
+    for _ in range(6):
+        writer.append([make_record()])
+    assert store.drain(0.0).n_accepted == 2
+    assert len(spool.waiting(store.path)) == 2
+    assert store.drain(60.0).n_accepted == 4
+    assert store.drain(60.0).n_accepted == 0
+
+
+def test_a_spool_that_is_full_says_so_and_takes_records_again_once_drained(store, make_record, monkeypatch):
+    monkeypatch.setattr(spool, "_MOST_BYTES", 1)
+    monkeypatch.setattr(settings(), "spool_limit_mb", 0.001)
+    writer = SpoolWriter(store.path)
+    with pytest.raises(StoreError, match="LEARNLAB_SPOOL_LIMIT_MB"):
+        for n in range(100):
+            writer.append([make_record(task_id=UUID(int=n))])
+    n_written = sum(path.read_bytes().count(b"\n") for path in spool.waiting(store.path))
+    assert n_written == n > 1
+    assert store.sql("select count(*) from executions").item() == n
+    writer.append([make_record()])
+    assert store.sql("select count(*) from executions").item() == n + 1
+
+
+_EVENTS = st.lists(st.tuples(st.sampled_from("dso"), st.sampled_from(["t1", "t2"])), max_size=10)
+
+
+@settings_of_hypothesis(max_examples=12)
+@given(_EVENTS, st.lists(st.integers(1, 3), min_size=10, max_size=10))
+def test_however_sides_come_each_pair_is_one_execution(tmp_path_factory, told, sizes):
+    store = Store(tmp_path_factory.mktemp("sides") / "s.duckdb").ensure()
+    make = {"d": decision, "s": started, "o": outcome}
+    events = [
+        make[kind](task, timestamp=START + timedelta(seconds=at)) for at, (kind, task) in enumerate(told)
+    ]
+    while events:
+        size = sizes.pop()
+        SpoolWriter(store.path).append(events[:size])
+        store.sql("select 1")
+        events = events[size:]
+    expected = sum(min(told.count(("d", task)), told.count(("o", task))) for task in ("t1", "t2"))
+    assert store.sql("select count(*) from executions").item() == expected
+    waiting = store.sql("select side, count(*) from open_attempts group by 1").rows()
+    n = {side: sum(kind == side[0] for kind, _ in told) for side in ("decision", "outcome")}
+    assert {side: count for side, count in waiting if side != "start"} == {
+        side: count - expected for side, count in n.items() if count > expected
+    }
+    assert validate(store.path) == []

@@ -31,14 +31,15 @@ class WorkerDied(BrokenExecutor):
 
 
 class Worker:
-    """A process that works (`learnlab.capture.work`), with so many megabytes of memory."""
+    """A process that works (`learnlab.capture.work`); it `is_idle` when it has answered all that it was asked."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.is_idle = True
 
     @classmethod
     async def start(cls, megabytes: int) -> Worker:
-        """Start a worker."""
+        """Start a worker with so many megabytes of memory."""
         command = [sys.executable, "-I", "-S", work.__file__, str(megabytes)]
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=nothing))
@@ -54,6 +55,7 @@ class Worker:
         assert asked is not None
         assert answered is not None
         head = json.dumps({"kind": job.kind, "effort": effort, "size": len(job.content)})
+        self.is_idle = False
         try:
             asked.write(head.encode() + b"\n" + job.content)
             await asked.drain()
@@ -61,6 +63,7 @@ class Worker:
             output = await answered.readexactly(said["size"])
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             raise WorkerDied(f"the worker died with exit code {await self._process.wait()}") from error
+        self.is_idle = True
         if said["refused"] is not None:
             raise ValidationFailed(said["refused"])
         return output, said["cpu_seconds"]
@@ -137,18 +140,17 @@ class ProcessPool(Pool):
             self._places.put_nowait(None)
 
     async def _work(self, job: Job) -> tuple[bytes, float]:
-        worker, kept = await self._places.get(), None
+        worker = await self._places.get()
         try:
             if worker is None:
                 worker = await Worker.start(self._megabytes)
                 self._started.append(worker)
-            done = await worker.work(job, self.effort)
-            kept = worker if self._keeps else None
-            return done
+            return await worker.work(job, self.effort)
         finally:
-            if worker and not kept:
+            if worker and not (self._keeps and worker.is_idle):
                 worker.kill()
-            self._places.put_nowait(kept)
+                worker = None
+            self._places.put_nowait(worker)
 
     async def close(self) -> None:
         """End every process that was started, and wait until it has ended."""
@@ -183,8 +185,8 @@ class Fleet:
     """A pool manager with three pools and a router that draws a pool by known chances.
 
     Threads are quick and guarded, worker processes thorough and short of memory, programs thorough beyond
-    what is needed and slow. A task's work is looked up by its id in `jobs`; `seconds` keeps how long each
-    took in here.
+    what is needed and slow. A task's work is looked up by its id in `jobs`; how each ended, and how many
+    seconds it took in here, is kept in `ended`: the fleet's own account, whatever captures it.
     """
 
     def __init__(self, seed: int) -> None:
@@ -193,7 +195,8 @@ class Fleet:
         programs = ProcessPool("programs", Tier.LARGE, 0.25, megabytes=512, keeps=False)
         self.pools = {pool.pool_id: pool for pool in (threads, workers, programs)}
         self.jobs: dict[str, Job] = {}
-        self.seconds: dict[str, float] = {}
+        self.n_decided = 0
+        self.ended: dict[str, tuple[str, float]] = {}
         self._chance = random.Random(seed)
 
     async def route_task(self, task: Task) -> dict[str, Any]:
@@ -206,6 +209,7 @@ class Fleet:
         ]
         (place,) = self._chance.choices(range(len(candidates)), weights=chances)
         chosen = list(self.pools.values())[place]
+        self.n_decided += 1
         return {
             **candidates[place],
             "pool_id": chosen.pool_id,
@@ -216,11 +220,16 @@ class Fleet:
 
     async def execute_on_pool(self, pool_id: str, task: Task) -> Result:
         """Return what came of a task on one of the pools; raises what `Pool.execute` raises."""
-        began = time.perf_counter()
+        began, ended = time.perf_counter(), "cancelled"
         try:
-            return await self.pools[pool_id].execute(self.jobs[task["task_id"]])
+            result = await self.pools[pool_id].execute(self.jobs.pop(task["task_id"]))
+            ended = "succeeded" if result["success"] else "failed"
+            return result
+        except Exception as error:
+            ended = "timed out" if isinstance(error, TimeoutError) else "failed"
+            raise
         finally:
-            self.seconds[task["task_id"]] = time.perf_counter() - began
+            self.ended[task["task_id"]] = ended, time.perf_counter() - began
 
     async def close(self) -> None:
         """Close every pool."""

@@ -7,6 +7,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from uuid import uuid4
 
 import polars as pl
@@ -16,7 +17,7 @@ from learnlab.capture.jobs import Job, jobs
 from learnlab.capture.pools import capture_pool
 from learnlab.errors import LearnlabError
 from learnlab.models import now
-from learnlab.store import LearningDatabase
+from learnlab.store import Store
 
 REPO = "worked-example"
 """The repo under which the example's executions stand."""
@@ -30,7 +31,7 @@ _ENDS = ("succeeded", "failed", "timed out", "cancelled")
 class Done:
     """What the orchestrator itself saw of one execution: how it ended, when it was heard of, how long it took.
 
-    `own_seconds` were spent in the pool, `seconds` by who called it through the capture.
+    `own_seconds` were spent in the fleet, `seconds` by who called it through the capture.
     """
 
     task_id: str
@@ -74,9 +75,7 @@ class Run:
         return pl.DataFrame([vars(one) for one in self.done], schema=schema)
 
 
-async def orchestrate(
-    learning_db: LearningDatabase | str, *, seconds: float = 6.0, seed: int = 0, session_id: str = ""
-) -> Run:
+async def orchestrate(db: str | Path, *, seconds: float = 6.0, seed: int = 0, session_id: str = "") -> Run:
     """Let a small fleet work for some seconds, captured into a store, and return what it counted by itself.
 
     The jobs and the router's draws follow from the seed; how each ends is up to the machine. What still runs
@@ -89,8 +88,10 @@ async def orchestrate(
     """
     if not (math.isfinite(seconds) and 0 < seconds <= 3600):
         raise LearnlabError(f"seconds is {seconds!r}: let the example run for more than 0 and at most 3600")
+    store = Store(db)
+    await asyncio.to_thread(store.ensure)
     run, fleet = Run(session_id or str(uuid4())), Fleet(seed)
-    captured: Fleet = capture_pool(fleet, learning_db=learning_db)
+    captured: Fleet = capture_pool(fleet, learning_db=store)
     decided: asyncio.Queue[tuple[str, Task]] = asyncio.Queue(_LANES)
 
     async def decide() -> None:
@@ -98,7 +99,6 @@ async def orchestrate(
             task = _task(run.session_id, number, job)
             fleet.jobs[task["task_id"]] = job
             routing = await captured.route_task(task)
-            run.n_decided += 1
             await decided.put((routing["pool_id"], task))
             await asyncio.sleep(_PAUSE)
 
@@ -115,6 +115,7 @@ async def orchestrate(
         pass
     finally:
         await fleet.close()
+    run.n_decided = fleet.n_decided
     return run
 
 
@@ -129,16 +130,15 @@ def _task(session_id: str, number: int, job: Job) -> Task:
 
 
 async def _execute(run: Run, fleet: Fleet, captured: Fleet, pool_id: str, task: Task) -> None:
-    """Execute one task through the capture and count how it ended."""
-    began, ended = time.perf_counter(), "cancelled"
+    """Execute one task through the capture, and note when the orchestrator heard of its end."""
+    task_id, began = task["task_id"], time.perf_counter()
     try:
-        result = await captured.execute_on_pool(pool_id, task)
-        ended = "succeeded" if result["success"] else "failed"
-    except TimeoutError:
-        ended = "timed out"
-    except (ValidationFailed, WorkerDied):
-        ended = "failed"
+        await captured.execute_on_pool(pool_id, task)
+    except (TimeoutError, ValidationFailed, WorkerDied):
+        pass
     finally:
-        task_id, seconds = task["task_id"], time.perf_counter() - began
-        pool_type = fleet.pools[pool_id].config["pool_type"]
-        run.done.append(Done(task_id, pool_type, ended, now(), seconds, fleet.seconds[task_id]))
+        seconds, finished_at = time.perf_counter() - began, now()
+        if task_id in fleet.ended:
+            ended, own_seconds = fleet.ended[task_id]
+            pool_type = fleet.pools[pool_id].config["pool_type"]
+            run.done.append(Done(task_id, pool_type, ended, finished_at, seconds, own_seconds))

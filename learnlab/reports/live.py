@@ -29,7 +29,16 @@ EVERY = 1.0
 """Seconds between two looks at the store."""
 
 _WIDTH = 150
-_HEADS = ("tier", "pool", "executions", "verdicts", "success rate", "95 % interval", "median s", "95th percentile s")
+_HEADS = (
+    "tier",
+    "pool",
+    "executions",
+    "verdicts",
+    "success rate",
+    "95 % interval",
+    "median s",
+    "95th percentile s",
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,9 @@ def panel_html(seen: Look) -> str:
     columns.append([ABSENT if of is None else escape(shown(of, "rate")) for of in rows[rate]])
     columns.append([_bar(*row) for row in ends])
     columns += [formatted(rows[f"duration_seconds_p{percent}"]) for percent in (50, 95)]
-    head = "".join(f'<th scope="col" style="padding:0.2em 0.7em;text-align:left">{name}</th>' for name in _HEADS)
+    head = "".join(
+        f'<th scope="col" style="padding:0.2em 0.7em;text-align:left">{name}</th>' for name in _HEADS
+    )
     body = "".join(
         "<tr>" + "".join(f'<td style="padding:0.2em 0.7em">{value}</td>' for value in row) + "</tr>"
         for row in zip(*columns, strict=True)

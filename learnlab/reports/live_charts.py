@@ -34,5 +34,7 @@ def times(medians: pl.DataFrame, tails: pl.DataFrame) -> Figure:
     order = [f"{part}, {kind}" for part in TIMES for kind in kinds]
     chart = marks.dots(both, "figure", measure, "n", order=order)
     says = "Seconds that each part of an execution takes, median and 95th percentile, with 95 % intervals."
-    subtitle = "added by capture: what the caller waits beside the work · line: 95 % interval (order statistics)"
+    subtitle = (
+        "added by capture: what the caller waits beside the work · line: 95 % interval (order statistics)"
+    )
     return marks.finished(chart, "Where the time of a captured execution goes", subtitle, says)

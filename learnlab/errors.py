@@ -25,3 +25,11 @@ class MappingError(LearnlabError):
 
 class ReportError(LearnlabError):
     """A report cannot be made as asked."""
+
+
+class BusError(LearnlabError):
+    """A message or a subscription that the bus cannot take."""
+
+
+class CaptureError(LearnlabError):
+    """Something cannot be captured as asked."""

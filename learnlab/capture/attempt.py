@@ -1,0 +1,214 @@
+"""One running attempt at a task: it begins, may meet another capture of the same task, and ends as one execution.
+
+A captured call may run inside another. When both are about the very same task (the same object, or the same
+id, handed on from a manager to its pool) they are one attempt: the outermost records it, with the pool that
+the inner one saw do the work. Any other inner call is an attempt of its own, whose `parent_task_id` is the
+outer one's. What goes wrong in here is logged and reaches nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from time import perf_counter
+from typing import Any
+from uuid import UUID, uuid4
+
+from learnlab.capture.recorder import Recorder
+from learnlab.events import AttemptEvent, Event, RoutingDecision, Side, executed
+from learnlab.models import DurationSource, now
+
+_log = logging.getLogger("learnlab.capture")
+
+Reading = Callable[[Sequence["Attempt"], Any, BaseException | None], list[dict[str, Any]]]
+"""What a call that returned or raised says of each of its attempts, by the names of an execution's fields."""
+
+
+def not_captured(what: str, error: Exception) -> None:
+    """Log that something could not be captured: the kind of error alone, for its text may hold anything."""
+    _log.warning("%s is not captured: %s", what, type(error).__name__)
+    _log.debug("why it is not captured", exc_info=error)
+
+
+class Attempt:
+    """One attempt at a task; `known` are fields of an execution by their names, `task` is what was handed in.
+
+    With a decision it is the attempt that the decision began; one that `is_news` is recorded with the
+    execution. `heard` is what a capture of the same task inside this one saw come of it.
+    """
+
+    def __init__(
+        self,
+        task: Any,
+        task_id: UUID,
+        known: dict[str, Any],
+        decision: RoutingDecision | None = None,
+        is_news: bool = False,
+    ) -> None:
+        self.task = task
+        self.task_id = task_id
+        self.known = known
+        self.decision = decision
+        self.attempt_id = decision.decision_id if decision else uuid4()
+        self.same_as: Attempt | None = None
+        self.heard: dict[str, Any] = {}
+        self._is_news = is_news
+        self._is_only_decided = False
+        self._pool: dict[str, Any] = {}
+        self._start: AttemptEvent | None = None
+
+    def begin(self, recorder: Recorder, outer: Call | None) -> None:
+        """Join the attempt at the same task that runs already, else note that this one started."""
+        same, parent = _met(self, recorder, outer)
+        if same:
+            self.same_as = same
+            for name in ("pool_type", "metadata"):
+                if name in self.known:
+                    same._pool[name] = self.known[name]
+            return
+        self.known["source"] = "capture"
+        if parent:
+            self.known.setdefault("parent_task_id", str(parent.task_id))
+        self._start = AttemptEvent(
+            attempt_id=self.attempt_id,
+            side=Side.START,
+            task_id=self.task_id,
+            timestamp=now(),
+            known=self.known,
+        )
+        recorder.note(self._start)
+
+    def decided(self, decision: RoutingDecision) -> RoutingDecision | None:
+        """Take what the call returned as a decision on the task, and no outcome; return it when it now waits for one.
+
+        Inside an attempt at the same task it is the decision on that, the first one counts, and nothing waits.
+        """
+        self._is_only_decided = True
+        first = self.same_as or self
+        if first.decision is None or (first is self and self._is_news):
+            decision = decision.model_copy(update={"decision_id": first.attempt_id})
+        elif first is not self:
+            return None
+        first.decision, first._is_news = decision, True
+        return None if self.same_as else decision
+
+    def ended(self, said: dict[str, Any], seconds: float | None) -> list[Event]:
+        """Return what is to be recorded now that the attempt ended: nothing, if it was part of another.
+
+        The duration is what the outcome says, else the seconds that passed; None is unknown.
+        """
+        if self._is_only_decided:
+            return [] if self.same_as or not self.decision else [self.decision]
+        if "duration_seconds" not in said:
+            source = DurationSource.UNKNOWN if seconds is None else DurationSource.WALL
+            said = said | {"duration_seconds": seconds, "duration_source": source.value}
+        if self.same_as:
+            self.same_as.heard = said
+            return []
+        if self._pool:
+            metadata = self._pool.get("metadata", {}) | said.get("metadata", {})
+            said = self._pool | said | {"metadata": metadata}
+        outcome = AttemptEvent(
+            attempt_id=self.attempt_id,
+            side=Side.OUTCOME,
+            task_id=self.task_id,
+            timestamp=self._start.timestamp if self._start else now(),
+            known=said,
+        )
+        record = executed(self.decision, self._start, outcome)
+        return [self.decision, record] if self.decision and self._is_news else [record]
+
+
+class Call:
+    """One captured call while it runs: a single attempt, or a batch of them.
+
+    The clock that measures time passed gives the duration, so that a wall clock set back spoils none. A call
+    that is not `is_timed` says nothing about how long its attempts took.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        recorder: Recorder,
+        attempts: Sequence[Attempt],
+        read: Reading,
+        *,
+        is_timed: bool = True,
+    ) -> None:
+        self.attempts = attempts
+        self.recorder = recorder
+        self.outer = _running.get()
+        self.is_timed = is_timed
+        self.at: dict[UUID | int, Attempt] = {}
+        for attempt in reversed(attempts):
+            self.at[attempt.task_id] = attempt
+            if attempt.task is not None:
+                self.at[id(attempt.task)] = attempt
+        self._what = what
+        self._read = read
+        for attempt in attempts:
+            attempt.begin(recorder, self.outer)
+        self._began = perf_counter()
+
+    def enter(self) -> Token[Call | None]:
+        """Make this the call inside which others run; `leave` with what it returns."""
+        return _running.set(self)
+
+    def leave(self, token: Token[Call | None]) -> None:
+        """Make the call outside of this one the current one again."""
+        with suppress(ValueError):  # left in another context, which has a current call of its own
+            _running.reset(token)
+
+    def over(self, result: Any = None, error: BaseException | None = None) -> bool:
+        """Record how the call ended; return whether that is safe. Never raises."""
+        events = self._events(result, error)
+        try:
+            return not events or self.recorder.record(*events)
+        except Exception as failure:
+            not_captured(self._what, failure)
+            return False
+
+    async def aover(self, result: Any = None, error: BaseException | None = None) -> bool:
+        """Do what `over` does without making the event loop wait for the disk."""
+        events = self._events(result, error)
+        try:
+            return not events or await self.recorder.arecord(*events)
+        except Exception as failure:
+            not_captured(self._what, failure)
+            return False
+
+    def _events(self, result: Any, error: BaseException | None) -> list[Event]:
+        seconds = perf_counter() - self._began if self.is_timed else None
+        events: list[Event] = []
+        try:
+            for attempt, said in zip(self.attempts, self._read(self.attempts, result, error), strict=True):
+                events += attempt.ended(said, seconds)
+        except Exception as failure:
+            not_captured(self._what, failure)
+        self.at, self.outer = (
+            {},
+            None,
+        )  # a task that was begun in here may go on for ever, and holds this call
+        for attempt in self.attempts:
+            attempt.task = None
+        return events
+
+
+_running: ContextVar[Call | None] = ContextVar("learnlab_running", default=None)
+
+
+def _met(attempt: Attempt, recorder: Recorder, call: Call | None) -> tuple[Attempt | None, Attempt | None]:
+    """Return the running attempt at the same task in the same store, and the one that this one runs inside."""
+    parent = None
+    while call:
+        if call.recorder is recorder:
+            same = call.at.get(attempt.task_id) or call.at.get(id(attempt.task))
+            if same:
+                return same.same_as or same, None
+            first = call.attempts[0].same_as or call.attempts[0]
+            if not parent and len(call.attempts) == 1 and first.task_id != attempt.task_id:
+                parent = first
+        call = call.outer
+    return None, parent

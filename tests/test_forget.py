@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from learnlab.errors import StoreError
+from learnlab.events import AttemptEvent, Candidate, RoutingDecision
 from learnlab.ingest.batch import REJECTED_SCHEMA, STEPS_SCHEMA
 from learnlab.store import Forgotten, ReadPosition, Store, archive, migrations, spool
 from learnlab.store import connection as connection_module
@@ -377,3 +378,20 @@ def test_segments_that_nobody_could_read_are_named(store):
     folder.mkdir()
     (folder / "5f3c.quarantined").write_bytes(b"\xff\xfe")
     assert store.forget(repo="hidden").copies == (f"{folder.name}/5f3c.quarantined",)
+
+
+def test_what_is_still_told_of_what_was_forgotten_does_not_come_back(store):
+    chosen, key = Candidate(tier="small"), uuid(1)
+    writer = SpoolWriter(store.path)
+    first = RoutingDecision(decision_id=key, task_id="a", chosen=chosen, task={"session_id": "gone"})
+    writer.append([first])
+    assert store.forget(session="gone").n_waiting == 1
+    late = RoutingDecision(decision_id=uuid(2), task_id="b", chosen=chosen, task={"session_id": "gone"})
+    start = AttemptEvent(attempt_id=key, side="start", task_id="a", known={"repo": SECRET})
+    kept = RoutingDecision(decision_id=uuid(3), task_id="c", chosen=chosen, task={"session_id": "kept"})
+    writer.append([first, start, late, kept])
+    writer.append([AttemptEvent(attempt_id=uuid(2), side="start", task_id="b", known={"repo": SECRET})])
+    assert waiting(store) == {"open_attempts": [3], "routing_decisions": [3], "dead_letters": []}
+    writer.append([AttemptEvent(attempt_id=key, side="outcome", task_id="a", known={"success": True})])
+    assert waiting(store)["open_attempts"] == [3]
+    assert left(store) == []

@@ -14,6 +14,7 @@ import polars as pl
 from learnlab.events import AttemptEvent, Candidate, RoutingDecision, Side, executed
 from learnlab.models import ExecutionRecord
 from learnlab.store.connection import fetch, lent
+from learnlab.store.forgotten import drop_forgotten
 
 _SIDES = pl.Schema(
     {
@@ -156,7 +157,8 @@ def keep(
     """Write down what was captured; sides whose attempt is executed now wait no longer.
 
     `fresh` are the executions that have just been stored, by their record_key. A decision follows its
-    execution to the task_id that it was given. What was written down before is not written twice.
+    execution to the task_id that it was given. What was written down before is not written twice, and what
+    somebody wanted forgotten does not stay.
     """
     met = pl.DataFrame({"attempt_id": captured.met}, schema={"attempt_id": pl.String})
     gone = pl.concat([met, fresh.select(attempt_id="record_key")])
@@ -186,3 +188,4 @@ def keep(
             "where d.decision_id in (select cast(record_key as uuid) from executed) "
             "and e.record_key = d.decision_id and e.task_id <> d.task_id"
         )
+    drop_forgotten(connection, moment)

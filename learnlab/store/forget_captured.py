@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +90,4 @@ def delete_others(connection: duckdb.DuckDBPyConnection, by: str, given: dict[st
 
 def unreadable(store: Path) -> tuple[str, ...]:
     """Return the segments of the spool that nobody could read, as paths from the store's folder."""
-    where = spool.folder(store)
-    names = sorted(os.listdir(where)) if where.is_dir() else []
-    return tuple(f"{where.name}/{name}" for name in names if name.endswith(".quarantined"))
+    return tuple(f"{path.parent.name}/{path.name}" for path in spool.quarantined(store))

@@ -50,6 +50,33 @@ def without_forgotten(
     return executions.join(gone, on="record_key", how="anti", maintain_order="left")
 
 
+_WAITING_GONE = """
+select distinct cast(attempt_id as varchar) as attempt_id
+from open_attempts
+where cast(attempt_id as varchar) in (select value from forgotten where joined_by = 'record')
+    or known ->> 'session_id' in (select value from forgotten where joined_by = 'session')
+"""
+
+
+def drop_forgotten(connection: duckdb.DuckDBPyConnection, moment: datetime) -> None:
+    """Let no attempt wait, and no decision stand, that nobody wanted: neither they nor their session.
+
+    What goes for its session is forgotten itself from then on.
+    """
+    if not connection.execute("select 1 from forgotten limit 1").fetchall():
+        return
+    gone = fetch(connection, _WAITING_GONE)["attempt_id"]
+    remember(connection, "record", gone, moment)
+    with lent(connection, gone=gone.to_frame()):
+        connection.execute(
+            "delete from open_attempts where attempt_id in (select cast(attempt_id as uuid) from gone)"
+        )
+    connection.execute(
+        "delete from routing_decisions where cast(decision_id as varchar) in "
+        "(select value from forgotten where joined_by = 'record')"
+    )
+
+
 def remember(
     connection: duckdb.DuckDBPyConnection, joined_by: str, values: pl.Series, moment: datetime
 ) -> None:

@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -26,14 +27,13 @@ from uuid import uuid4
 from learnlab.errors import StoreError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.logs.account import Account
-from learnlab.ingest.logs.lines import lines_of
+from learnlab.ingest.logs.lines import lines_of, opened_at
 from learnlab.ingest.logs.otel import FORMAT
 from learnlab.ingest.logs.otel_attributes import understood
 from learnlab.ingest.logs.otel_spans import attributes_of, spans_of
 from learnlab.ingest.logs.otel_traces import Traces
 from learnlab.ingest.logs.tasks import Piece
 from learnlab.ingest.tiers import set_tiers
-from learnlab.lenient import storable
 from learnlab.secrets import mask_text
 from learnlab.settings import settings
 from learnlab.store import Counts, Store
@@ -51,7 +51,7 @@ _TOGETHER = 8 << 20
 _ABANDONED = 3600.0
 """Seconds after which a file that was not written to its end is removed: nobody was told that it is safe."""
 
-_DEEPEST = 20
+_DEEPEST, _SHORT = 20, 200
 _SOURCE = "otel:spans"
 
 
@@ -76,14 +76,14 @@ def export_of(span: ReadableSpan) -> dict[str, Any]:
         "traceId": f"{own.trace_id:032x}",
         "spanId": f"{own.span_id:016x}",
         "parentSpanId": f"{span.parent.span_id:016x}" if span.parent else "",
-        "name": _text(span.name, "agent"),
+        "name": _text(str(span.name), "agent"),
         "startTimeUnixNano": str(span.start_time or 0),
         "endTimeUnixNano": str(span.end_time or 0),
         "attributes": _pairs(span.attributes),
         "events": [
-            {"name": _text(event.name), "attributes": _pairs(event.attributes)} for event in span.events
+            {"name": _text(str(event.name)), "attributes": _pairs(event.attributes)} for event in span.events
         ],
-        "status": {"code": status.status_code.value, "message": _text(status.description or "")},
+        "status": {"code": status.status_code.value, "message": _text(str(status.description or ""))},
     }
     resource = {"attributes": _pairs(span.resource.attributes)}
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [said]}]}]}
@@ -99,7 +99,7 @@ def _pairs(attributes: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Return attributes in OTLP's shape, those that the reader asks for."""
     names = attributes_of(dict.fromkeys(attributes or ()))
     return [
-        {"key": storable(name), "value": _wrapped((attributes or {})[name], _column(name))} for name in names
+        {"key": name, "value": _wrapped((attributes or {})[name], _column(name))} for name in names
     ]
 
 
@@ -109,7 +109,15 @@ def _column(name: str) -> str:
 
 
 def _text(value: str, column: str = "") -> str:
-    return mask_text(storable(str(value)), column)[0]
+    if len(value) > _SHORT:
+        return mask_text(value, column)[0]
+    return _short_text(value, column, settings().mask_secrets)
+
+
+@lru_cache(maxsize=4096)
+def _short_text(value: str, column: str, _is_masking: bool) -> str:
+    """Do what `_text` does, once for each name of a model, agent or operation."""
+    return mask_text(value, column)[0]
 
 
 def _wrapped(value: Any, column: str, depth: int = 0) -> dict[str, Any]:
@@ -126,7 +134,8 @@ def _wrapped(value: Any, column: str, depth: int = 0) -> dict[str, Any]:
         return {"bytesValue": base64.b64encode(value).decode()}
     if depth < _DEEPEST and isinstance(value, Mapping):
         pairs = [
-            {"key": _text(name), "value": _wrapped(one, column, depth + 1)} for name, one in value.items()
+            {"key": _text(str(name)), "value": _wrapped(one, column, depth + 1)}
+            for name, one in value.items()
         ]
         return {"kvlistValue": {"values": pairs}}
     if depth < _DEEPEST and isinstance(value, Sequence):
@@ -216,7 +225,7 @@ def _read(paths: Sequence[Path]) -> Piece:
     """Return what the reader of OTLP makes of some files together."""
     account, traces, number = Account(frozenset()), Traces(), 0
     for path in paths:
-        with path.open("rb") as stream:
+        with opened_at(path) as stream:
             for line in lines_of(stream):
                 number += 1
                 if not account.is_sound(line):

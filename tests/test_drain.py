@@ -151,10 +151,10 @@ def test_pools_and_dead_letters_are_kept_once(store):
     )
     in_processes(store, pool, letter, pool, letter)
     assert store.sql("select event, pool_id, pool_type, metadata from pool_events").rows() == [
-        ("pool_created", "p1", "local", '{"n": 2}')
+        ("pool_created", "p1", "local", '{"n":2}')
     ]
     assert store.sql("select subscriber, payload from dead_letters").rows() == [
-        ("page", '{"a": "[masked AWS key]"}')
+        ("page", '{"a":"[masked AWS key]"}')
     ]
 
 
@@ -195,13 +195,13 @@ def test_damaged_events_are_rejected_one_by_one(store):
     (segment,) = spool.waiting(store.path)
     lines = segment.read_text().splitlines()
     harm = [
-        lines[0].replace('"decision_id": "', '"decision_id": "no uuid '),
-        lines[1].replace('"timestamp": "2026', '"timestamp": "soon 2026'),
-        lines[1].replace('"known": "{', '"known": "['),
-        lines[2].replace('"chosen": "{', '"chosen": "'),
+        lines[0].replace('"decision_id":"', '"decision_id":"no uuid '),
+        lines[1].replace('"timestamp":"2026', '"timestamp":"soon 2026'),
+        lines[1].replace('"known":"{', '"known":"['),
+        lines[2].replace('"chosen":"{', '"chosen":"'),
         lines[0][:60],
-        '{"kind": "attempt"}',
-        '{"kind": "surprise"}',
+        '{"kind":"attempt"}',
+        '{"kind":"surprise"}',
     ]
     segment.write_text("\n".join([*lines, *harm]) + "\n")
     assert store.sql("select count(*) from executions").item() == 1

@@ -112,6 +112,7 @@ def _paired(rows: Sequence[dict[str, Any]]) -> Iterable[dict[str, dict[str, Any]
             for key, sides in attempts.items()
             if side not in sides and ("decision" in sides or (side == "outcome" and "start" in sides))
         ]
+        hosts.sort(key=lambda key: "decision" not in attempts[key])
         for key, host in zip(alone, hosts, strict=False):
             attempts[host][side] = attempts.pop(key)[side]
     for sides in attempts.values():

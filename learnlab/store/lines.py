@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, DeadLetter, Event, PoolEvent, RoutingDecision
@@ -41,7 +41,7 @@ _SCHEMAS: dict[str, dict[str, pl.DataType]] = {EXECUTION: _TEXTS} | {
     name: {"kind": pl.String(), **dict.fromkeys(event.model_fields, pl.String())}
     for event, name in _KINDS.items()
 }
-_BEGINNINGS = {f'{{"kind": "{name}"'.encode(): name for name in _KINDS.values()}
+_BEGINNINGS = {f'{{"kind":"{name}"'.encode(): name for name in _KINDS.values()}
 
 
 def lines_of(events: Iterable[Event]) -> bytes:
@@ -88,7 +88,7 @@ def _line(event: Event) -> bytes:
         return _execution_line(event)
     fields = {name: _masked(name, value) for name, value in event.model_dump(mode="json").items()}
     kind = _KINDS[type(event)]
-    return json.dumps({"kind": kind, **fields}, ensure_ascii=False).encode() + b"\n"
+    return to_json({"kind": kind, **fields}) + b"\n"
 
 
 def _unmasked(record: ExecutionRecord) -> bytes:
@@ -100,7 +100,7 @@ def _execution_line(record: ExecutionRecord) -> bytes:
     masked = {}
     for name in EXECUTION_TEXTS:
         if value := getattr(record, name):
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            text = value if isinstance(value, str) else to_json(value).decode()
             without, n_masked = mask_text(text, name)
             if n_masked:
                 masked[name] = without
@@ -112,11 +112,11 @@ def _masked(name: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value and mask_text(value, name)[0]
     if isinstance(value, dict) and name in ("known", "task"):
-        text = json.dumps(value, ensure_ascii=False)
+        text = to_json(value).decode()
         if not mask_text(text)[1]:
             return text
-        return json.dumps({key: _field_masked(key, one) for key, one in value.items()}, ensure_ascii=False)
-    return mask_text(json.dumps(value, ensure_ascii=False), name)[0]
+        return to_json({key: _field_masked(key, one) for key, one in value.items()}).decode()
+    return mask_text(to_json(value).decode(), name)[0]
 
 
 def _field_masked(name: str, value: Any) -> Any:
@@ -124,7 +124,7 @@ def _field_masked(name: str, value: Any) -> Any:
     if isinstance(value, str):
         return mask_text(value, name)[0]
     if isinstance(value, dict | list):
-        return json.loads(mask_text(json.dumps(value, ensure_ascii=False), name)[0])
+        return json.loads(mask_text(to_json(value).decode(), name)[0])
     return value
 
 
@@ -153,7 +153,7 @@ def read_lines(lines: Sequence[bytes]) -> Lines:
 
 
 def _kind_of(line: bytes) -> str:
-    end = line.find(b'"', 10)
+    end = line.find(b'"', 9)
     return _BEGINNINGS.get(line[: end + 1], EXECUTION)
 
 

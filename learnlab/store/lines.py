@@ -97,13 +97,13 @@ def _unmasked(record: ExecutionRecord) -> bytes:
 
 def _execution_line(record: ExecutionRecord) -> bytes:
     line = _unmasked(record)
-    masked = {}
+    masked: dict[str, Any] = {}
     for name in EXECUTION_TEXTS:
         if value := getattr(record, name):
             text = value if isinstance(value, str) else to_json(value).decode()
             without, n_masked = mask_text(text, name)
             if n_masked:
-                masked[name] = without
+                masked[name] = without if isinstance(value, str) else json.loads(without)
     return json.dumps(json.loads(line) | masked).encode() + b"\n" if masked else line
 
 

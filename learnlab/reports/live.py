@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from learnlab.errors import LearnlabError
 from learnlab.models import now
 from learnlab.reports import estimates
 from learnlab.reports.marks import TIER_COLOURS
@@ -28,6 +27,7 @@ _log = logging.getLogger(__name__)
 EVERY = 1.0
 """Seconds between two looks at the store."""
 
+_UNREAD = "The store cannot be read just now."
 _WIDTH = 150
 _HEADS = (
     "tier",
@@ -43,7 +43,10 @@ _HEADS = (
 
 @dataclass(frozen=True)
 class Look:
-    """What a store knew of one session at a moment: its executions, what waited, what had no other side."""
+    """What a store knew of one session at a moment: its executions, and how many attempts had no other side.
+
+    `n_waiting` events of all sessions waited in the spool until this look drained them.
+    """
 
     at: datetime
     captured: pl.DataFrame
@@ -54,7 +57,7 @@ class Look:
         """Return the counts in words.
 
         >>> Look(now(), pl.DataFrame({"stored_at": []}), 3, 1).status()
-        '0 executions captured, 3 events waiting in the spool, nothing drained yet, 1 attempt open'
+        '0 executions captured, 3 events waited in the spool, nothing drained yet, 1 attempt open'
         """
         last = self.captured["stored_at"].max()
         drained = "nothing drained yet"
@@ -63,7 +66,7 @@ class Look:
             drained = f"last drained {shown(round(seconds, 1), 'seconds')} ago"
         parts = (
             _n(self.captured.height, "execution") + " captured",
-            _n(self.n_waiting, "event") + " waiting in the spool",
+            _n(self.n_waiting, "event") + " waited in the spool",
             drained,
             _n(self.n_open, "attempt") + " open",
         )
@@ -88,15 +91,21 @@ def look(db: str | Path, session_id: str) -> Look:
     """Return what a store knows of one session now; looking drains what waits, as every read does.
 
     Raises:
-        StoreError: when the store cannot be read.
+        StoreError: when there is no such store, or it cannot be read.
     """
     store = Store(db)
-    n_waiting = sum(path.read_bytes().count(b"\n") for path in spool.waiting(store.path) if path.exists())
-    store.ensure()
+    n_waiting = sum(map(_n_lines, spool.waiting(store.path)))
     with store.reading():
         captured = store.query("captured", {"session_id": session_id})
         n_open = store.view("orphans").filter(session_id=session_id).height
     return Look(now(), captured, n_waiting, n_open)
+
+
+def _n_lines(segment: Path) -> int:
+    try:
+        return segment.read_bytes().count(b"\n")
+    except FileNotFoundError:  # drained meanwhile
+        return 0
 
 
 def _bar(tier: str, rate: float | None, low: float | None, high: float | None) -> str:
@@ -139,12 +148,13 @@ def panel_html(seen: Look) -> str:
     return (
         '<section aria-label="Live capture" style="line-height:1.5;font-variant-numeric:tabular-nums">'
         f"<p>{escape(seen.status())}</p>"
-        f'<table style="border-collapse:collapse"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        '<table style="border-collapse:collapse"><caption style="text-align:left">By tier and pool</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         "</section>"
     )
 
 
-def _left_standing(seen: Look) -> dict[str, Any]:
+def _left_standing(seen: Look) -> dict[str, str]:
     """Return a look as what a page keeps when nothing refreshes it any more."""
     rows, says = seen.performance(), seen.status()
     return {
@@ -153,14 +163,20 @@ def _left_standing(seen: Look) -> dict[str, Any]:
     }
 
 
+async def _looked(db: str | Path, session_id: str) -> Look | None:
+    """Return a look made in a thread, or None, logged, when the store cannot be read: the work goes on."""
+    try:
+        return await asyncio.to_thread(look, db, session_id)
+    except Exception as error:
+        _log.warning("no look at the store: %s", error)
+        return None
+
+
 async def _refresh(show: Callable[[str], None], db: str | Path, session_id: str) -> None:
-    """Look at the store again and again, in a thread, and show what is seen; one that cannot be read is said so."""
+    """Look at the store again and again, and show what is seen."""
     while True:
-        try:
-            show(panel_html(await asyncio.to_thread(look, db, session_id)))
-        except LearnlabError as error:
-            _log.warning("no look at the store: %s", error)
-            show(f"<p>The store cannot be read just now: {escape(error)}</p>")
+        seen = await _looked(db, session_id)
+        show(panel_html(seen) if seen else f"<p>{_UNREAD}</p>")
         await asyncio.sleep(EVERY)
 
 
@@ -171,11 +187,13 @@ async def watched(work: Callable[..., Awaitable[T]], db: str | Path, **given: An
     else is given. What stands there in the end is a table, also in a report, which has no widgets.
 
     Raises:
+        StoreError: when the store cannot be made.
         Exception: whatever the work raises; the last look stays all the same.
     """
     import ipywidgets  # type: ignore[import-untyped]
     from IPython.display import display
 
+    await asyncio.to_thread(Store(db).ensure)
     session_id = str(uuid4())
     panel = ipywidgets.HTML(layout={"overflow": "auto"})
     handle = display(panel, display_id=True)  # type: ignore[no-untyped-call]
@@ -186,6 +204,7 @@ async def watched(work: Callable[..., Awaitable[T]], db: str | Path, **given: An
         refreshing.cancel()
         with suppress(asyncio.CancelledError):
             await refreshing
+        last = await _looked(db, session_id)
         panel.close()
         if handle is not None:
-            handle.update(_left_standing(await asyncio.to_thread(look, db, session_id)), raw=True)
+            handle.update(_left_standing(last) if last else {"text/plain": _UNREAD}, raw=True)

@@ -222,7 +222,7 @@ def test_an_interrupted_run_leaves_no_process_and_keeps_what_it_captured(tmp_pat
         with pytest.raises(asyncio.CancelledError):
             await running
 
-    asyncio.run(interrupted())
+    asyncio.run(asyncio.wait_for(interrupted(), 30))
     assert Store(db).query("captured", {"session_id": "cut short"}).height > 0
 
 

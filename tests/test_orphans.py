@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 from learnlab.models import now
-from learnlab.store import Store, migrations
+from learnlab.reports import capture_sentences as sentences
+from learnlab.store import Store, migrations, spool
+from learnlab.store.spool import SpoolWriter
 
 NOON = datetime(2026, 3, 31, 12)
 A, B, C, D, E = (str(UUID(int=i)) for i in range(1, 6))
@@ -197,3 +199,50 @@ def test_dead_letters_are_counted_by_what_went_wrong(con: duckdb.DuckDBPyConnect
         ("mail", "took # s", 2, "took 12 s"),
     ]
     assert found["last_at"].to_list() == [NOON + timedelta(minutes=1), NOON + timedelta(minutes=3)]
+
+
+def orphan(kind: str, *, decided: bool = False, since: datetime | None = None) -> dict[str, Any]:
+    at = since or NOON
+    return {"kind": kind, "is_decided": decided, "is_overdue": since is not None, "waiting_since_at": at}
+
+
+def test_a_page_says_what_waits_and_since_when() -> None:
+    assert sentences.unmet(pl.DataFrame([orphan("x")]).clear()) == (
+        "Every decision has its outcome, and nothing else waits for its other side."
+    )
+    rows = [
+        orphan("decision without outcome", decided=True),
+        orphan("decision without outcome", decided=True, since=NOON),
+        orphan("start without outcome", since=NOON - timedelta(days=1)),
+    ]
+    assert sentences.unmet(pl.DataFrame(rows)) == (
+        "3 attempts wait for their other side: 2 decisions without outcome, 1 start without outcome. 2 of them for "
+        "more than an hour, the first since 2026-03-30 12:00 UTC."
+    )
+    assert sentences.unmet(pl.DataFrame(rows[2:])).startswith(
+        "Every decision has its outcome, but 1 other attempt"
+    )
+    assert sentences.unmet(pl.DataFrame(rows[:1])).endswith("None of them has waited for more than an hour.")
+
+
+def test_a_page_says_who_could_not_take_messages() -> None:
+    one = pl.DataFrame({"subscriber": ["{0} %s"], "n_messages": [1]})
+    assert sentences.undelivered(one) == (
+        "1 message could not be taken by a subscriber of the bus, by {0} %s."
+    )
+    two = pl.concat([one, one.with_columns(n_messages=pl.lit(2, dtype=pl.Int64))])
+    assert sentences.undelivered(two).endswith("all of them by {0} %s.")
+    assert sentences.undelivered(one.clear()).startswith("No subscriber")
+
+
+def test_a_page_says_what_waits_in_the_spool_and_what_was_unreadable(store: Store, make_record: Any) -> None:
+    assert sentences.spooled(store.path) == (
+        "Nothing waited in the spool when this page was made, and nothing in it was unreadable."
+    )
+    SpoolWriter(store.path).append([make_record()])
+    (segment,) = spool.waiting(store.path)
+    segment.with_suffix(".quarantined").write_bytes(b"\xff" * 1200)
+    assert sentences.spooled(store.path) == (
+        f"1 segment of the spool with {segment.stat().st_size:,} bytes waited to be drained when this page was made; "
+        "1 segment with 1,200 bytes could not be read and is kept beside the store, set aside as quarantined."
+    )

@@ -16,4 +16,4 @@ select
     max(waiting_since_at) as last_since_at,  -- since when the last of them waits (UTC)
 from orphans
 group by 1, 2
-order by first_since_at, kind
+order by kind, first_since_at, waiting

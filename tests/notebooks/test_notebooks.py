@@ -46,10 +46,16 @@ def outputs(notebook: nbformat.NotebookNode, kind: str) -> list[Any]:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small simulated fleet, and agents' sessions beside it, in a store of their own."""
+    """A small simulated fleet, agents' sessions and attempts that wait beside it, in a store of their own."""
     store = Store(tmp_path_factory.mktemp("fleet") / "fleet.duckdb").ensure()
     simulate_into(store, 3000, seed=5)
     simulate_sessions_into(store, seed=5)
+    with store.writing() as connection:
+        connection.execute(
+            "insert into open_attempts select uuid(), side, uuid(), told_at, $known, told_at from (values "
+            "('decision', timestamp '2026-06-01'), ('start', timestamp '2026-06-02')) as told(side, told_at)",
+            {"known": '{"repo": "orchard-api"}'},
+        )
     return store.path
 
 

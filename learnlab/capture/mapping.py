@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,9 +21,8 @@ from learnlab.capture.failures import (
     type_of_name,
     type_of_status,
 )
-from learnlab.capture.said import as_said, cut, member, name_of, number, opened, prose, said, word
+from learnlab.capture.said import as_said, cut, mapped, member, name_of, number, opened, prose, said, word
 from learnlab.ingest.logs.shapes import last_part
-from learnlab.lenient import plain
 from learnlab.models import MAX_ERROR_MESSAGE, ErrorType, SuccessSource, Tier, as_uuid
 
 MAX_TASK_DESCRIPTION = 500
@@ -255,7 +253,7 @@ RULES: tuple[Rule, ...] = (
     Rule("peak_memory_mb", ("result.peak_memory_mb",), convert=number),
     Rule("cpu_time_seconds", ("result.cpu_time_seconds",), convert=number),
     Rule("solution_summary", ("result.solution_summary",), convert=prose),
-    Rule("metadata", ("task.metadata", "result.metadata"), "empty", "both, the result's last", plain),
+    Rule("metadata", ("task.metadata", "result.metadata"), "empty", "both, the result's last", mapped),
     Rule("metadata.pool_id", ("result.pool_id", "pool.pool_id", "task.pool_id"), convert=name_of),
     Rule("metadata.worker_id", ("result.worker_id", "task.worker_id"), convert=name_of),
     Rule("metadata.source_pool_id", ("message.source_pool_id",), note="of the message that carried it"),
@@ -266,28 +264,30 @@ RULES: tuple[Rule, ...] = (
         note="its own spelling where the vocabulary has no word for it",
         convert=_other_type,
     ),
+    Rule("metadata.cancelled", (), "absent", "true when it was cancelled, interrupted or told to exit"),
 )
 """The whole mapping. Of several names the first that says something counts; a result wins over its task."""
 
-_Reader = tuple[int, str, Callable[[Any], Any]]
+_Reader = tuple[str, str, Callable[[Any], Any]]
 
 
-def _readers(origin: str) -> dict[str, list[_Reader]]:
-    """Return name → the rules that read it, each with its place in the order of the table."""
-    places = count()
-    found: dict[str, list[_Reader]] = {}
-    for rule in RULES:
-        for read in rule.reads:
-            place = next(places)
-            if read.startswith(f"{origin}."):
-                found.setdefault(read.removeprefix(f"{origin}."), []).append(
-                    (place, rule.field, rule.convert)
-                )
-    return found
+def _readers(origin: str) -> tuple[_Reader, ...]:
+    """Return name, field and conversion of everything that is read from a task, a result …, in the table's order."""
+    return tuple(
+        (read.removeprefix(f"{origin}."), rule.field, rule.convert)
+        for rule in RULES
+        for read in rule.reads
+        if read.startswith(f"{origin}.")
+    )
 
 
-_TASK, _RESULT, _POOL = _readers("task"), _readers("result"), _readers("pool")
-_RESULT_NAMES = (*(name for name in _RESULT if "." not in name), "usage")
+def _names(readers: tuple[_Reader, ...]) -> tuple[str, ...]:
+    return tuple({name.split(".")[0]: None for name, _, _ in readers})
+
+
+_OF_TASK, _OF_RESULT, _OF_POOL, _OF_MESSAGE = map(_readers, ("task", "result", "pool", "message"))
+_TASK, _RESULT, _POOL, _MESSAGE = map(_names, (_OF_TASK, _OF_RESULT, _OF_POOL, _OF_MESSAGE))
+_USAGE = tuple(name.removeprefix("usage.") for name, _, _ in _OF_RESULT if name.startswith("usage."))
 
 
 def task_fields(task: Any, pool: Any = None) -> dict[str, JsonValue]:
@@ -299,15 +299,17 @@ def task_fields(task: Any, pool: Any = None) -> dict[str, JsonValue]:
     >>> task_fields({"prompt": "Write a function", "type": "codegen", "repo_path": "/work/shop/"})
     {'task_type': 'codegen', 'task_description': 'Write a function', 'repo': 'shop', 'estimated_tokens': 4}
     """
-    carried, pools = opened(task)
-    known = _known(_TASK, {"prompt": carried} if isinstance(carried, str) else said(carried, _TASK))
+    carried, message = opened(task)
+    known = _known(_OF_TASK, {"prompt": carried} if isinstance(carried, str) else said(carried, _TASK))
     known.pop("task_id", None)
     if pool is not None:
-        known |= _known(_POOL, _said_of_pool(pool))
+        known |= _known(_OF_POOL, _said_of_pool(pool))
+    if message is not None:
+        known |= _known(_OF_MESSAGE, said(message, _MESSAGE))
     if (description := known.get("task_description")) is not None:
         known.setdefault("estimated_tokens", -(-len(description) // CHARACTERS_A_TOKEN))
         known["task_description"] = cut(description, MAX_TASK_DESCRIPTION)
-    return _with_metadata(known, pools)
+    return _with_metadata(known)
 
 
 def task_id_of(task: Any) -> tuple[UUID, str | None]:
@@ -335,17 +337,18 @@ def result_fields(result: Any, error: BaseException | None = None) -> dict[str, 
     """
     if error is None and isinstance(result, BaseException):
         error, result = result, None
-    carried, pools = opened(result)
-    known = _known(_RESULT, _said_of_result(carried))
+    carried, message = opened(result)
+    known = _known(_OF_RESULT, _said_of_result(carried))
+    if message is not None:
+        known |= _known(_OF_MESSAGE, said(message, _MESSAGE))
     if error is not None and is_cancellation(error):
         known.pop("success", None)
-        pools = pools | {"cancelled": True}
+        known["metadata.cancelled"] = True
     elif error is not None:
-        known["success"] = False
-        known["error_type"] = error_type_of(error)
+        known |= {"success": False, "error_type": error_type_of(error)}
         known.setdefault("error_message", message_of(error))
     _judge(known)
-    return _with_metadata(known, pools)
+    return _with_metadata(known)
 
 
 def table() -> str:
@@ -361,18 +364,12 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _known(readers: dict[str, list[_Reader]], given: dict[str, Any]) -> dict[str, Any]:
+def _known(readers: tuple[_Reader, ...], given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that something says, each from the first of its names that says anything."""
-    found = [
-        (place, field, convert, value)
-        for name in readers.keys() & given.keys()
-        if (value := given[name]) is not None
-        for place, field, convert in readers[name]
-    ]
-    found.sort(key=lambda one: one[0])
     known: dict[str, Any] = {}
-    for _, field, convert, value in found:
-        if field in known:
+    for name, field, convert in readers:
+        value = given.get(name)
+        if value is None or field in known:
             continue
         try:
             converted = convert(value)
@@ -384,36 +381,25 @@ def _known(readers: dict[str, list[_Reader]], given: dict[str, Any]) -> dict[str
 
 
 def _said_of_pool(pool: Any) -> dict[str, Any]:
-    given = dict(said(pool, ("pool_type", "type", "pool_id", "config")))
-    if (kind := member(given.get("config"), "pool_type")) is not None:
-        given["config.pool_type"] = kind
-    return given
+    given = said(pool, _POOL)
+    kind = member(given.get("config"), "pool_type")
+    return given if kind is None else {**given, "config.pool_type": kind}
 
 
 def _said_of_result(result: Any) -> dict[str, Any]:
-    """Return what a result says, its usage by dotted names."""
-    given = said(result, _RESULT_NAMES)
+    """Return what a result says, its usage by dotted names; tokens of a cache that were not counted are added."""
+    given = said(result, _RESULT)
     usage = given.get("usage")
     if usage is None:
         return given
     counts = {name: value for name in _USAGE if (value := number(member(usage, name))) is not None}
-    read, written = (_count(counts.get(f"cache_{way}_input_tokens")) for way in ("read", "creation"))
-    if (taken := counts.get("input_tokens")) is not None and read + written:
-        counts["input_tokens"] = taken + read + written if isinstance(taken, int | float) else taken
+    beside = [number(member(usage, f"cache_{way}_input_tokens")) for way in ("read", "creation")]
+    if type(counts.get("input_tokens")) is int:
+        counts["input_tokens"] += sum(n for n in beside if type(n) is int and n > 0)
     for details in ("input_tokens_details", "prompt_tokens_details"):
         if (cached := number(member(member(usage, details), "cached_tokens"))) is not None:
             counts.setdefault("cached_tokens", cached)
     return {**given, **{f"usage.{name}": value for name, value in counts.items()}}
-
-
-_USAGE = (
-    "input_tokens", "prompt_tokens", "output_tokens", "completion_tokens", "cached_tokens",
-    "cache_read_input_tokens", "cache_creation_input_tokens",
-)  # fmt: skip
-
-
-def _count(value: Any) -> Any:
-    return value if isinstance(value, int | float) and value >= 0 else 0
 
 
 def _judge(known: dict[str, Any]) -> None:
@@ -436,10 +422,10 @@ def _judge(known: dict[str, Any]) -> None:
         known["success_source"] = source
 
 
-def _with_metadata(known: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+def _with_metadata(known: dict[str, Any]) -> dict[str, Any]:
     """Put what goes beside the fields into the metadata, after what was given as metadata."""
     own = known.pop("metadata", None)
-    beside = {field[9:]: known.pop(field) for field in _BESIDE & known.keys()} | more
+    beside = {field[9:]: known.pop(field) for field in known.keys() & _BESIDE}
     if own or beside:
         known["metadata"] = (own if isinstance(own, dict) else {"metadata": own} if own else {}) | beside
     return known

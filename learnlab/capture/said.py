@@ -16,6 +16,8 @@ from learnlab.lenient import plain, storable
 _SAYS_NOTHING = (type(None), str, bytes, bytearray, int, float, complex, list, tuple, set, frozenset)
 _ENDS = ("source_pool_id", "target_pool_id")
 _TYPES = frozenset(MessageType)
+_FLAT = frozenset({str, int, float, bool, type(None)})
+_FEW, _MOST = 20, 1 << 63
 SPLIT = 100
 """Characters of a split word that suffice to recognise the secret in it."""
 
@@ -26,11 +28,8 @@ def member(given: Any, name: str) -> Any:
     >>> member({"model": "m-1"}, "model"), member("text", "upper"), member(ValueError("x"), "args")
     ('m-1', None, ('x',))
     """
-    try:
-        value = given.get(name) if isinstance(given, Mapping) else getattr(given, name)
-        return None if callable(value) else value
-    except Exception:
-        return None
+    value = said(given, (name,)).get(name)
+    return None if callable(value) else value
 
 
 def said(given: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -43,27 +42,45 @@ def said(given: Any, names: Iterable[str]) -> dict[str, Any]:
     """
     if type(given) is dict:
         return given
-    if isinstance(given, _SAYS_NOTHING):
+    if issubclass(type(given), _SAYS_NOTHING):
         return {}
-    return {name: value for name in names if (value := member(given, name)) is not None}
+    found: dict[str, Any] = {}
+    is_mapping = _is_mapping(given)
+    for name in names:
+        try:
+            value = given.get(name) if is_mapping else getattr(given, name, None)
+            if value is not None and not callable(value):
+                found[name] = value
+        except Exception:
+            continue
+    return found
 
 
-def opened(given: Any) -> tuple[Any, dict[str, Any]]:
-    """Return what a message carries and the pools that it names; anything else is returned as it is.
+def _is_mapping(given: Any) -> bool:
+    try:
+        return isinstance(given, Mapping)
+    except Exception:
+        return False
+
+
+def opened(given: Any) -> tuple[Any, Any]:
+    """Return what a message carries, and the message; of anything else itself, and None.
 
     A message has a payload, and names a pool or one of the bus's types.
 
-    >>> opened({"type": "TASK_DELEGATE", "source_pool_id": "p1", "payload": {"prompt": "Sort"}})
-    ({'prompt': 'Sort'}, {'source_pool_id': 'p1'})
+    >>> opened({"type": "TASK_DELEGATE", "source_pool_id": "p1", "payload": {"prompt": "Sort"}})[0]
+    {'prompt': 'Sort'}
     >>> opened({"prompt": "Sort", "payload": [3, 1]})
-    ({'prompt': 'Sort', 'payload': [3, 1]}, {})
+    ({'prompt': 'Sort', 'payload': [3, 1]}, None)
     """
-    if (type(given) is dict and "payload" not in given) or isinstance(given, _SAYS_NOTHING):
-        return given, {}
+    if (type(given) is dict and "payload" not in given) or issubclass(type(given), _SAYS_NOTHING):
+        return given, None
     if (payload := member(given, "payload")) is None:
-        return given, {}
-    pools = {name: value for name in _ENDS if (value := as_said(member(given, name))) is not None}
-    return (payload, pools) if pools or word(member(given, "type")) in _TYPES else (given, {})
+        return given, None
+    is_message = (
+        any(member(given, name) is not None for name in _ENDS) or word(member(given, "type")) in _TYPES
+    )
+    return (payload, given) if is_message else (given, None)
 
 
 def as_said(value: Any) -> Any:
@@ -78,10 +95,24 @@ def as_said(value: Any) -> Any:
     if kind is bool or value is None:
         return value
     if kind is int:
-        return value if abs(value) < 1 << 63 else f"an integer of {value.bit_length()} bits"
+        return value if -_MOST < value < _MOST else f"an integer of {value.bit_length()} bits"
     if kind is float:
         return value if isfinite(value) else str(value)
     return as_said(value.value) if isinstance(value, Enum) else plain(value)
+
+
+def mapped(value: Any) -> Any:
+    """Return a mapping as JSON, a flat dict without going through its text; anything else as `plain` does.
+
+    >>> mapped({"team": "core", "tries": 2}), mapped({"at": (1, 2)})
+    ({'team': 'core', 'tries': 2}, {'at': [1, 2]})
+    """
+    is_flat = (
+        type(value) is dict
+        and len(value) <= _FEW
+        and all(type(name) is str and type(own) in _FLAT for name, own in value.items())
+    )
+    return {storable(name): as_said(own) for name, own in value.items()} if is_flat else plain(value)
 
 
 def name_of(value: Any) -> str | None:
@@ -90,11 +121,13 @@ def name_of(value: Any) -> str | None:
     >>> name_of("m-1"), name_of({"name": "m-1"}), name_of(7), name_of([])
     ('m-1', 'm-1', '7', None)
     """
+    if type(value) is str:
+        return storable(value).strip() or None
     if isinstance(value, Enum):
         value = value.value if isinstance(value.value, str) else value.name
     if isinstance(value, str):
         return storable(str(value)).strip() or None
-    if isinstance(value, UUID | PurePath) or (type(value) is int and abs(value) < 1 << 63):
+    if isinstance(value, UUID | PurePath) or (type(value) is int and -_MOST < value < _MOST):
         return storable(str(value))
     return None if isinstance(value, _SAYS_NOTHING) else _own_name(value)
 
@@ -135,9 +168,12 @@ def number(value: Any) -> Any:
     >>> number("4.5"), number(3), number(True), number("many")
     (4.5, 3, 'True', 'many')
     """
-    if type(value) is bool:
+    kind = type(value)
+    if kind is bool:
         return str(value)
     readable = as_said(value)
+    if kind is int or kind is float:
+        return readable
     if isinstance(readable, str):
         try:
             parsed = float(readable)

@@ -1,52 +1,285 @@
-"""The recorder: hands events to one store for this process, safe once acknowledged, drained in the background."""
+"""The recorder: hands events to one store for this process, safe once acknowledged, drained in the background.
+
+Whoever records waits for its own line to be written, a few microseconds, and in durable mode for an fsync
+that all who wait at that moment share. Nobody waits for the store. When the disk refuses, events are kept in
+memory and written, in their order, as soon as it takes them again.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
+from learnlab.capture.draining import Drainer
 from learnlab.errors import StoreError
 from learnlab.events import Event
-from learnlab.settings import store_path
+from learnlab.settings import settings, store_path
 from learnlab.store import LearningDatabase, Store
+from learnlab.store.lines import lines_of
 from learnlab.store.spool import SpoolWriter
 
 _log = logging.getLogger("learnlab.capture")
 
+MOST_IN_MEMORY = 10_000
+"""Events that one recorder keeps in memory while the disk refuses them."""
+
+_AT_ONCE = 100
+"""Events of those in memory that are tried at once."""
+
 
 class Recorder:
-    """Writes events to one store's spool; shared by everything in this process that captures into that store."""
+    """Writes events to one store's spool; shared by everything in this process that captures into that store.
+
+    Threads and event loops may share it. After a fork the child's recorder begins anew: it writes a segment of
+    its own, and leaves what only the parent's memory holds to the parent.
+    """
 
     def __init__(self, store: Path) -> None:
         self.store = Store(store)
-        self._writer = SpoolWriter(store)
+        self._writer = SpoolWriter(self.store.path)
+        self._begin()
+        _recorders.add(self)
+
+    def _begin(self) -> None:
+        self._drainer = Drainer(self.store.path, self._rewritten)
+        self._memory = threading.Lock()
+        self._unwritten: deque[Event] = deque()
+        self._is_refused = self._is_full = False
+        self.n_lost = 0
+        """How many events were given up: no line can hold them, or memory was full while the disk refused."""
+        self._rounds = threading.Lock()
+        self._round: Future[None] | None = None
+        self._last = 0
+        self._committer: ThreadPoolExecutor | None = None
+
+    @property
+    def unwritten(self) -> int:
+        """How many events wait in memory because the disk refused them."""
+        return len(self._unwritten)
 
     def record(self, *events: Event) -> bool:
         """Write events down, all of them or none; return whether they are safe now.
 
-        What could not be written is logged, kept in memory and tried again: never raises for the disk.
+        What could not be written is logged, kept in memory and tried again: never raises for the disk. An event
+        that no line can hold is logged and left out; the others are written.
         """
+        number = self._written(events)
+        if number is None:
+            return False
         try:
-            self._writer.append(list(events))
+            if settings().durable:
+                self._writer.sync(number)
         except StoreError as error:
-            _log.warning("not captured: %s", error)
+            self._keep(events, error)
             return False
         return True
 
     async def arecord(self, *events: Event) -> bool:
-        """Do what `record` does without making the event loop wait for the disk."""
-        return await asyncio.to_thread(self.record, *events)
+        """Do what `record` does without making the event loop wait for the disk.
+
+        One fsync serves all who wait for one, in whichever event loop. Cancelling it takes nothing back.
+        """
+        if self._unwritten:
+            return await asyncio.to_thread(self.record, *events)
+        number = self._written(events)
+        if number is None:
+            return False
+        try:
+            if settings().durable:
+                await self._committed(number)
+        except StoreError as error:
+            self._keep(events, error)
+            return False
+        return True
 
     def note(self, *events: Event) -> None:
         """Write events down without waiting for the disk: for starts, which nobody waits for."""
-        self.record(*events)
+        self._written(events)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Write what waits in memory and drain the spool into the store; return whether nothing waits any more.
+
+        In a forked child, which does not drain, the spool is as far as it goes.
+        """
+        deadline = time.monotonic() + timeout
+        if not self._rewritten():
+            return False
+        return self._drainer.flush(max(deadline - time.monotonic(), 0.1))
+
+    def close(self) -> None:
+        """Write what waits in memory, drain a last time and let go of the segment and the threads.
+
+        What is recorded afterwards begins anew.
+        """
+        self._rewritten()
+        self._drainer.close()
+        with self._rounds:
+            committer, self._committer = self._committer, None
+        if committer is not None:
+            committer.shutdown()
+        self._writer.close()
+
+    def _written(self, events: Sequence[Event]) -> int | None:
+        """Return the number up to which the spool is to be synced for these events; None when not all are written."""
+        try:
+            if self._unwritten:
+                self._rewrite()
+            number = self._writer.write(events)
+        except StoreError as error:
+            sound = [event for event in events if self._fits_a_line(event)]
+            if len(sound) == len(events):
+                self._keep(events, error)
+            elif sound:
+                self._written(sound)
+            return None
+        self._drainer.told(len(events))
+        return number
+
+    def _fits_a_line(self, event: Event) -> bool:
+        try:
+            lines_of([event])
+        except StoreError as error:
+            self.n_lost += 1
+            _log.error("one %s is lost for %s: %s", type(event).__name__, self.store.name, error)
+            return False
+        return True
+
+    def _keep(self, events: Sequence[Event], error: StoreError) -> None:
+        """Keep in memory what the disk refused, as far as there is room; say so once a spell."""
+        with self._memory:
+            if not self._is_refused:
+                self._is_refused = True
+                _log.warning("captured events are kept in memory until the disk takes them: %s", error)
+            if len(self._unwritten) + len(events) <= MOST_IN_MEMORY:
+                self._unwritten.extend(events)
+            else:
+                if not self._is_full:
+                    self._is_full = True
+                    _log.error("%s: memory is full, what is captured from now on is lost", self.store.name)
+                self.n_lost += len(events)
+        self._drainer.told(len(events))
+
+    def _rewrite(self) -> None:
+        """Write what waits in memory, oldest first.
+
+        Raises:
+            StoreError: when the disk still refuses.
+        """
+        with self._memory:
+            while self._unwritten:
+                some = list(islice(self._unwritten, _AT_ONCE))
+                try:
+                    self._writer.write(some)
+                except StoreError:
+                    sound = [event for event in some if self._fits_a_line(event)]
+                    if len(sound) == len(some):
+                        raise
+                    for _ in some:
+                        self._unwritten.popleft()
+                    self._unwritten.extendleft(reversed(sound))
+                    continue
+                for _ in some:
+                    self._unwritten.popleft()
+                self._drainer.told(len(some))
+            if self._is_refused:
+                self._is_refused = self._is_full = False
+                _log.warning("%s takes events again; %d are lost so far", self.store.name, self.n_lost)
+
+    def _rewritten(self) -> bool:
+        """Write what waits in memory; return whether nothing waits there any more."""
+        if self._unwritten:
+            with suppress(StoreError):
+                self._rewrite()
+        return not self._unwritten
+
+    async def _committed(self, number: int) -> None:
+        """Wait until the spool is on the disk up to a number, with everybody else who waits.
+
+        Raises:
+            StoreError: when the disk refuses.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def release() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        def tell(_: Future[None]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(release)
+
+        try:
+            commit = self._next_round(number)
+        except RuntimeError:  # the program is ending: no thread takes it
+            self._writer.sync(number)
+            return
+        commit.add_done_callback(tell)
+        await waiter
+        commit.result()
+
+    def _next_round(self, number: int) -> Future[None]:
+        """Return the fsync that has not begun yet and will cover a number."""
+        with self._rounds:
+            self._last = max(self._last, number)
+            if self._round is None:
+                if self._committer is None:
+                    self._committer = ThreadPoolExecutor(1, thread_name_prefix="learnlab-sync")
+                self._round = self._committer.submit(self._commit)
+            return self._round
+
+    def _commit(self) -> None:
+        with self._rounds:
+            self._round, number = None, self._last
+        self._writer.sync(number)
+
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+_shared: dict[Path, Recorder] = {}
+_sharing = threading.Lock()
 
 
 def recorder_for(learning_db: LearningDatabase | Store | str | Path) -> Recorder:
-    """Return this process's recorder of a store, given as a database, a store, a name or a path."""
+    """Return this process's one recorder of a store, given as a database, a store, a name or a path.
+
+    Raises:
+        StoreError: when a text is neither the name nor the path of a store.
+
+    >>> recorder_for("live") is recorder_for(Store("live"))
+    True
+    """
     if isinstance(learning_db, LearningDatabase):
-        return Recorder(learning_db.store.path)
-    if isinstance(learning_db, Store):
-        return Recorder(learning_db.path)
-    return Recorder(store_path(learning_db))
+        learning_db = learning_db.store
+    path = learning_db.path if isinstance(learning_db, Store) else store_path(learning_db)
+    with _sharing:
+        if path not in _shared:
+            _shared[path] = Recorder(path)
+        return _shared[path]
+
+
+def _after_fork() -> None:
+    global _sharing
+    _sharing = threading.Lock()
+    for recorder in list(_recorders):
+        recorder._writer.leave_to_the_parent()
+        recorder._begin()
+
+
+def _at_exit() -> None:
+    for recorder in list(_recorders):
+        recorder.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)

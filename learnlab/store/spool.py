@@ -106,7 +106,7 @@ class SpoolWriter:
         """Append events, all of them or none, and return the number to `sync` to; they survive a kill now."""
         data = lines_of(events)
         if self._pid != os.getpid():
-            self._leave_to_the_parent()
+            self.leave_to_the_parent()
         with self._lock:
             try:
                 self._append(data, len(events))
@@ -185,7 +185,7 @@ class SpoolWriter:
             finally:
                 os.close(descriptor)
 
-    def _leave_to_the_parent(self) -> None:
+    def leave_to_the_parent(self) -> None:
         """Begin anew in a child that was forked: the segment, and whoever held a lock then, are the parent's."""
         descriptor = self._descriptor
         self._begin()

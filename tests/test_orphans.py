@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from learnlab.events import AttemptEvent, Candidate, RoutingDecision
 from learnlab.models import now
 from learnlab.reports import capture_sentences as sentences
 from learnlab.store import Store, migrations, spool
@@ -246,3 +247,21 @@ def test_a_page_says_what_waits_in_the_spool_and_what_was_unreadable(store: Stor
         f"1 segment of the spool with {segment.stat().st_size:,} bytes waited to be drained when this page was made; "
         "1 segment with 1,200 bytes could not be read and is kept beside the store, set aside as quarantined."
     )
+
+
+def test_sides_that_come_one_by_one_are_orphans_until_they_meet(store: Store) -> None:
+    def kinds_now() -> list[tuple[str, bool, str, str]]:
+        return store.view("orphans").select("kind", "is_decided", "repo", "model_tier").rows()
+
+    writer = SpoolWriter(store.path)
+    chosen = Candidate(tier="large", pool="local")
+    writer.append([RoutingDecision(decision_id=A, task_id="t-1", chosen=chosen, task={"repo": "shop"})])
+    assert kinds_now() == [("decision without outcome", True, "shop", "large")]
+    writer.append([AttemptEvent(attempt_id=A, side="start", task_id="t-1")])
+    assert kinds_now() == [("start without outcome", True, "shop", "large")]
+    writer.append([AttemptEvent(attempt_id=B, side="outcome", task_id="t-1", known={"success": True})])
+    assert kinds_now() == []
+    assert store.sql("select record_key, success from executions").rows() == [(A, True)]
+    writer.append([AttemptEvent(attempt_id=C, side="outcome", task_id="t-1", known={"success": True})])
+    assert kinds_now() == [("outcome told again", False, "unknown", "unknown")]
+    assert migrations.validate(store.path) == []

@@ -11,6 +11,7 @@ _HOME = {
     "Candidate": "learnlab.events",
     "ErrorType": "learnlab.models",
     "ExecutionRecord": "learnlab.models",
+    "Message": "learnlab.events",
     "MessageType": "learnlab.events",
     "PoolEvent": "learnlab.events",
     "RoutingDecision": "learnlab.events",
@@ -27,6 +28,13 @@ _HOME = {
     "query": "learnlab.store",
     "sql": "learnlab.store",
     "view": "learnlab.store",
+    "LearnlabSpanProcessor": "learnlab.capture.otel",
+    "MessageBus": "learnlab.capture.bus",
+    "TelemetryCapture": "learnlab.capture.telemetry",
+    "capture_pool": "learnlab.capture.pools",
+    "captured": "learnlab.capture.calls",
+    "capturing": "learnlab.capture.calls",
+    "orchestrate": "learnlab.capture.orchestrator",
     "simulate": "learnlab.ingest.simulation.simulator",
     "simulated_truth": "learnlab.ingest.simulation.sample",
     "success_rules": "learnlab.reports.rules",
@@ -35,7 +43,18 @@ _HOME = {
     "stop_if_empty": "learnlab.reports.publish",
     "table": "learnlab.reports.publish",
 }
-_PAGES = ("charts", "estimates", "sentences", "session_charts", "session_estimates", "session_sentences")
+_PAGES = (
+    "charts",
+    "estimates",
+    "sentences",
+    "session_charts",
+    "session_estimates",
+    "session_sentences",
+    "live",
+    "live_charts",
+    "live_sentences",
+    "capture_sentences",
+)
 _MODULES = {name: f"learnlab.reports.{name}" for name in _PAGES}
 
 __all__ = [*_HOME, *_MODULES]

@@ -1,0 +1,238 @@
+"""Joins what is told of tasks, in whatever order and however often, into attempts; touches no disk.
+
+An attempt is complete once its outcome is there and its task is known, from a decision or from what its other
+sides say of it. Then it is an execution, and what is told later belongs to that same execution:
+
+* What repeats changes nothing; what nobody had stated completes it.
+* A verdict that contradicts the one before corrects it, unless a better source gave the one before. The one
+  that gives way stays under `contradicted` in the metadata, and does not come back when it is repeated.
+
+Who executes a task again says so. Another attempt begins with a decision after an outcome, with one of another
+time or for another choice, or with a start after an outcome; such a start goes by what was known of the task, without the
+propensity, since nobody drew again. The execution of an attempt that follows an outcome has a task id of its
+own, the attempt's, and shares `task_group` with the one before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from learnlab.events import AttemptEvent, Candidate, Event, RoutingDecision, Side, executed
+from learnlab.models import ExecutionRecord, SuccessSource
+
+TIME_TO_LIVE = 3600.0
+"""Seconds that an attempt stays in memory after the last word on it; what was written stays in the store."""
+
+CAPACITY = 10_000
+"""How many attempts wait in memory at most, and how many recorded ones are remembered."""
+
+_TRUST = {source.value: rank for rank, source in enumerate(SuccessSource)}
+_VERDICT = ("success", "success_source", "error_type", "error_message")
+_OF_THE_TASK = {
+    *("external_id", "task_group", "session_id", "parent_task_id", "task_type", "task_description", "repo"),
+    *("file_count", "estimated_tokens", "complexity_score", "source"),
+}
+_OF_THE_CHOICE = {"agent", "model", "model_tier", "pool_type", "swarm_topology", "cost_estimate"}
+"""What an attempt takes over from the execution before it: of its task always, of its choice without a new one."""
+
+
+@dataclass
+class Told:
+    """What is told of one attempt at a task: its sides as far as they are there, the execution once it is complete.
+
+    One that `is_further` follows an outcome; `inherited` is what is known from the attempt before; `unsafe` is
+    what is not known to be written yet, by its kind.
+    """
+
+    attempt_id: UUID
+    is_further: bool = False
+    inherited: dict[str, Any] = field(default_factory=dict)
+    decision: RoutingDecision | None = None
+    start: AttemptEvent | None = None
+    outcome: AttemptEvent | None = None
+    record: ExecutionRecord | None = None
+    unsafe: dict[str, Event] = field(default_factory=dict)
+    verdicts: set[tuple[bool | None, str]] = field(default_factory=set)
+    is_announced: bool = False
+    touched: float = 0.0
+
+    def is_complete(self) -> bool:
+        """Return whether this is an execution: its outcome is there, and its task is known."""
+        told = [side.known for side in (self.start, self.outcome) if side]
+        is_known = any("task_type" in known for known in told)
+        return bool(self.outcome and (self.decision or self.inherited or is_known))
+
+
+class Joiner:
+    """The attempts that one capture hears of, by the task ids that they are told under.
+
+    Bounded in number and in time; the clock is monotonic.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[UUID, Told] = OrderedDict()
+        self._recorded: OrderedDict[UUID, Told] = OrderedDict()
+
+    def n_waiting(self, side: str) -> int:
+        """Return how many attempts that are no executions yet have this side: decision, start or outcome."""
+        _forget(self._waiting)
+        return sum(getattr(attempt, side) is not None for attempt in self._waiting.values())
+
+    def decided(self, said: RoutingDecision, *, is_dated: bool) -> Told:
+        """Take in a decision and return its attempt; `is_dated` when its time is the teller's own."""
+        task_id, attempt = said.task_id, self._of(said.task_id)
+        if attempt is None or (attempt.decision and not _is_same(attempt, said, is_dated)):
+            attempt = self._begin(task_id, said.decision_id, attempt)
+        before = attempt.decision
+        if before is None:
+            of_the_task = {k: value for k, value in attempt.inherited.items() if k in _OF_THE_TASK}
+            attempt.decision = said.model_copy(
+                update={"decision_id": attempt.attempt_id, "task": of_the_task | said.task}
+            )
+        else:
+            attempt.decision = _filled(before, said)
+        if attempt.decision != before:
+            attempt.unsafe["decision"] = attempt.decision
+        return self._settled(task_id, attempt)
+
+    def told(self, said: AttemptEvent, *, is_dated: bool) -> Told:
+        """Take in a start or an outcome and return its attempt; `is_dated` when its time is the teller's own."""
+        task_id, attempt, side = said.task_id, self._of(said.task_id), said.side.value
+        if attempt is None or (said.side is Side.START and _is_restart(attempt, said, is_dated)):
+            attempt = self._begin(task_id, said.attempt_id, attempt)
+        before: AttemptEvent | None = getattr(attempt, side)
+        if before is None:
+            after = said.model_copy(update={"attempt_id": attempt.attempt_id})
+        else:
+            after = before.model_copy(update={"known": _merged(before.known, said.known, attempt.verdicts)})
+        attempt.verdicts.add(_verdict(said.known))
+        setattr(attempt, side, after)
+        if after != before:
+            attempt.unsafe[side] = after.model_copy(update={"known": attempt.inherited | after.known})
+        return self._settled(task_id, attempt)
+
+    def _of(self, task_id: UUID) -> Told | None:
+        _forget(self._waiting)
+        _forget(self._recorded)
+        return self._waiting.get(task_id) or self._recorded.get(task_id)
+
+    def _begin(self, task_id: UUID, attempt_id: UUID, earlier: Told | None) -> Told:
+        """Return a new attempt at a task; the earlier one leaves memory, its written sides stay in the store."""
+        self._waiting.pop(task_id, None)
+        self._recorded.pop(task_id, None)
+        inherited: dict[str, Any] = {}
+        if earlier and earlier.record:
+            names = _OF_THE_TASK | _OF_THE_CHOICE
+            inherited = earlier.record.model_dump(mode="json", include=names, exclude_none=True)
+        elif earlier and earlier.decision:
+            inherited = earlier.decision.task
+        return Told(attempt_id, bool(earlier and earlier.outcome), inherited)
+
+    def _settled(self, task_id: UUID, attempt: Told) -> Told:
+        """Make the execution of an attempt that is complete, and put the attempt where it belongs."""
+        if attempt.is_complete():
+            record = _execution(attempt)
+            attempt.unsafe.pop("start", None)
+            attempt.unsafe.pop("outcome", None)
+            if record != attempt.record:
+                attempt.record = attempt.unsafe["record"] = record
+        attempt.touched = time.monotonic()
+        self._waiting.pop(task_id, None)
+        place = self._recorded if attempt.record else self._waiting
+        place[task_id] = attempt
+        place.move_to_end(task_id)
+        return attempt
+
+
+def _forget(attempts: OrderedDict[UUID, Told]) -> None:
+    """Drop the attempts that nobody spoke of for the time to live, and the oldest beyond the capacity."""
+    oldest = time.monotonic() - TIME_TO_LIVE
+    while attempts and (len(attempts) > CAPACITY or next(iter(attempts.values())).touched < oldest):
+        attempts.popitem(last=False)
+
+
+def _execution(attempt: Told) -> ExecutionRecord:
+    start = attempt.start
+    if start and not attempt.decision:
+        start = start.model_copy(update={"known": attempt.inherited | start.known})
+    record = executed(attempt.decision, start, attempt.outcome)
+    return record.model_copy(update={"task_id": attempt.attempt_id}) if attempt.is_further else record
+
+
+def _is_same(attempt: Told, said: RoutingDecision, is_dated: bool) -> bool:
+    """Return whether a decision is the one that an attempt has, told again, perhaps with more or less in it.
+
+    It is when it has the same id, or the same time and a choice that fits; one that tells no time, until there
+    is an outcome.
+    """
+    before = attempt.decision
+    assert before is not None
+    if said.decision_id == before.decision_id:
+        return True
+    pairs = ((getattr(before.chosen, name), getattr(said.chosen, name)) for name in ("model", "tier", "pool"))
+    if any(one is not None and other is not None and one != other for one, other in pairs):
+        return False
+    return said.timestamp == before.timestamp if is_dated else attempt.outcome is None
+
+
+def _is_restart(attempt: Told, said: AttemptEvent, is_dated: bool) -> bool:
+    """Return whether a start is not that of an attempt whose outcome is there."""
+    if attempt.outcome is None:
+        return False
+    if attempt.start is None:
+        return is_dated and said.timestamp > attempt.outcome.timestamp
+    return said.known != attempt.start.known or (is_dated and said.timestamp != attempt.start.timestamp)
+
+
+def _filled(before: RoutingDecision, said: RoutingDecision) -> RoutingDecision:
+    """Return a decision with what is told of it later and was not known."""
+    chosen = {name: getattr(before.chosen, name) for name in Candidate.model_fields}
+    later = {name: getattr(said.chosen, name) for name, value in chosen.items() if value is None}
+    return before.model_copy(
+        update={
+            "candidates": before.candidates or said.candidates,
+            "chosen": before.chosen.model_copy(update=later),
+            "context": said.context | before.context,
+            "router_version": before.router_version or said.router_version,
+            "task": union(said.task, before.task),
+        }
+    )
+
+
+def _verdict(known: dict[str, Any]) -> tuple[bool | None, str]:
+    success = known.get("success")
+    return success if isinstance(success, bool) else None, str(known.get("success_source"))
+
+
+def _merged(
+    before: dict[str, Any], said: dict[str, Any], heard: set[tuple[bool | None, str]]
+) -> dict[str, Any]:
+    """Return what two tellings of one side make; a verdict that was heard before does not come back."""
+    (old, old_source), (new, new_source) = _verdict(before), _verdict(said)
+    rank, rank_before = _TRUST.get(new_source, len(_TRUST)), _TRUST.get(old_source, len(_TRUST))
+    is_better = old is None or rank < rank_before or (rank == rank_before and old != new)
+    is_news = (new, new_source) not in heard
+    winner, loser = (said, before) if new is not None and is_better and is_news else (before, said)
+    if None in (old, new) or old == new:
+        return union(loser, winner)
+    known = union({name: value for name, value in loser.items() if name not in _VERDICT}, winner)
+    if is_news:
+        gives_way = {name: loser[name] for name in _VERDICT if name in loser}
+        known["metadata"] = {**known.get("metadata", {}), "contradicted": gives_way}
+    return known
+
+
+def union(loser: dict[str, Any], winner: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of both, the winner's where both have one; their metadata are put together.
+
+    >>> union({"repo": "shop", "metadata": {"a": 1}}, {"success": True, "metadata": {"b": 2}})
+    {'repo': 'shop', 'metadata': {'a': 1, 'b': 2}, 'success': True}
+    """
+    known = loser | winner
+    if isinstance(more := loser.get("metadata"), dict) and isinstance(own := winner.get("metadata"), dict):
+        known["metadata"] = more | own
+    return known

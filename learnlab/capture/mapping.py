@@ -92,6 +92,8 @@ class Rule:
     convert: Callable[[Any], Any] = as_said
 
 
+_NEXT = "the next row"
+
 RULES: tuple[Rule, ...] = (
     Rule("task_id", ("task.task_id", "task.id"), "a new uuid4", "a text becomes the uuid5 of it", name_of),
     Rule(
@@ -114,7 +116,7 @@ RULES: tuple[Rule, ...] = (
         f"cut at {MAX_TASK_DESCRIPTION} characters; a task that is a text is its description",
         prose,
     ),
-    Rule("repo", ("task.repo",), "`unknown`", "of a path its last part", _repo),
+    Rule("repo", ("task.repo",), _NEXT, "of a path its last part", _repo),
     Rule("repo", ("task.repo_path",), "`unknown`", "the last part of the path", _folder_name),
     Rule(
         "file_count",
@@ -154,17 +156,23 @@ RULES: tuple[Rule, ...] = (
         note="never invented, and never a propensity",
         convert=number,
     ),
-    Rule("propensity", ("task.propensity",), note="the probability of choosing this tier", convert=number),
+    Rule(
+        "propensity",
+        ("task.propensity",),
+        note="the probability of choosing this tier; beside candidates the routing reads it",
+        convert=number,
+    ),
     Rule(
         "complexity_score",
-        ("task.complexity_score", "task.complexity", "result.complexity_score", "result.complexity"),
+        ("result.complexity_score", "result.complexity", "task.complexity_score", "task.complexity"),
         note="never invented",
         convert=number,
     ),
     Rule(
         "success",
         ("result.success",),
-        note="false when the task raised, unknown when it was cancelled",
+        _NEXT,
+        "false when the task raised, unknown when it was cancelled",
         convert=_verdict,
     ),
     Rule(
@@ -188,7 +196,7 @@ RULES: tuple[Rule, ...] = (
     Rule("quality_score", ("result.quality_score",), convert=number),
     Rule(
         "cost_estimate",
-        ("task.cost_estimate", "task.estimated_cost", "result.cost_estimate", "result.estimated_cost"),
+        ("result.cost_estimate", "result.estimated_cost", "task.cost_estimate", "task.estimated_cost"),
         note="never the actual cost",
         convert=number,
     ),
@@ -218,7 +226,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "error_type",
         ("result.error_type",),
-        note="an error type makes the success false where nobody states it",
+        _NEXT,
+        "an error type makes the success false where nobody states it",
         convert=type_of_name,
     ),
     Rule(
@@ -230,10 +239,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "error_type",
         ("result.exit_code", "result.returncode"),
-        note="`crash` when a signal ended the process: negative, or 128 and the signal",
+        _NEXT,
+        "`crash` when a signal ended the process: negative, or 128 and the signal",
         convert=type_of_exit,
     ),
-    Rule("error_type", ("result.status",), note="`timeout`, `crashed` …", convert=type_of_status),
+    Rule("error_type", ("result.status",), _NEXT, "`timeout`, `crashed` …", type_of_status),
     Rule(
         "error_type",
         ("result.error",),
@@ -302,6 +312,8 @@ def task_fields(task: Any, pool: Any = None) -> dict[str, JsonValue]:
     carried, message = opened(task)
     known = _known(_OF_TASK, {"prompt": carried} if isinstance(carried, str) else said(carried, _TASK))
     known.pop("task_id", None)
+    if "propensity" in known and member(carried, "candidates") is not None:
+        del known["propensity"]
     if pool is not None:
         known |= _known(_OF_POOL, _said_of_pool(pool))
     if message is not None:

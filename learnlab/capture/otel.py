@@ -12,9 +12,10 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from learnlab.capture import span_files
 from learnlab.capture.recorder import recorder_for
@@ -41,7 +42,7 @@ _LATE, _QUIET = 30.0, 600.0
 _LARGE = 1000
 """The spans above which a trace is let go of as soon as it is written: what comes later is added to it."""
 
-_GATHER, _LOOK, _TAKE_IN = 0.1, 1.0, 2.0
+_GATHER, _LOOK, _TAKE_IN = 0.1, 1.0, 5.0
 """Seconds: for which what is over is gathered, between looks, and between two times that the store is opened."""
 
 _PATIENCE = 5.0
@@ -73,8 +74,8 @@ class LearnlabSpanProcessor(_Base):
     counts nothing twice. Traces that say nothing about models, tools or agents are no executions and are
     counted in `n_without_agents`; unsampled spans are not captured, as no exporter gets them.
 
-    A span is safe once `force_flush` has returned True (then it survives `kill -9`), or its trace is written,
-    a moment after its root ended. No error reaches the program: what cannot be written is logged, held and
+    What has ended is safe once `force_flush` has returned True (then it survives `kill -9`), else a moment after
+    its root ended, when the trace is written. No error reaches the program: what cannot be written is logged, held and
     tried again; when there is no room for more, spans are refused, logged, and counted in `n_refused`. A
     process forked from this one captures too; the store takes in what it wrote when this one looks, or the
     next that is started.
@@ -140,7 +141,8 @@ class LearnlabSpanProcessor(_Base):
             if self._is_shut or not self._has_room(size):
                 self._refuse()
                 return
-            trace = self._traces.setdefault(own.trace_id, _Trace())
+            trace = self._traces.pop(own.trace_id) if own.trace_id in self._traces else _Trace()
+            self._traces[own.trace_id] = trace
             trace.spans.append(span)
             trace.size += size
             trace.touched = time.monotonic()
@@ -165,7 +167,10 @@ class LearnlabSpanProcessor(_Base):
             _log.error("%d spans were not captured so far: %s", self.n_refused, why)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Write every span that has ended and return whether all are safe; read them into the store if it is free."""
+        """Write every trace of agents, as far as it has ended, and return whether that is safe now.
+
+        Then what waits is read into the store, if that is free in time.
+        """
         try:
             end = time.monotonic() + timeout_millis / 1000
             if not self._hand_over(is_all=True, timeout=timeout_millis / 1000):
@@ -193,7 +198,7 @@ class LearnlabSpanProcessor(_Base):
         while not self._is_shut:
             if self._wake.wait(_LOOK):
                 self._wake.clear()
-                time.sleep(0 if self._is_full else _GATHER)
+                time.sleep(0 if self._is_full or self._is_shut else _GATHER)
             try:
                 self._hand_over()
             except Exception:
@@ -208,7 +213,7 @@ class LearnlabSpanProcessor(_Base):
         try:
             with self._changed:
                 due = self._due(is_all)
-            exports = {own: [span_files.export_of(span) for span in spans] for own, spans in due.items()}
+            exports = {own: list(self._told(spans)) for own, spans in due.items()}
             of_agents = {own: lines for own, lines in exports.items() if span_files.is_of_agents(lines)}
             if of_agents:
                 span_files.write(self._store, [line for lines in of_agents.values() for line in lines])
@@ -226,6 +231,14 @@ class LearnlabSpanProcessor(_Base):
                 self._changed.notify_all()
             self._writing.release()
         return True
+
+    def _told(self, spans: list[ReadableSpan]) -> Iterator[dict[str, Any]]:
+        """Yield spans as exports; one that cannot be told is logged and left out."""
+        for span in spans:
+            try:
+                yield span_files.export_of(span)
+            except Exception:
+                _log.exception("a span was not captured: it cannot be written down")
 
     def _due(self, is_all: bool) -> dict[int, list[ReadableSpan]]:
         """Return the spans of the traces to write, and let go of those that are written, quiet or in the way."""
@@ -269,7 +282,7 @@ class LearnlabSpanProcessor(_Base):
         if self._is_child or not self._taking_in.acquire(timeout=max(timeout, 0)):
             return
         try:
-            span_files.take_in(Store(self._store, timeout=max(timeout, 0.1)))
+            span_files.take_in(self._store, max(timeout, 0.1))
             self._is_stuck = False
         except StoreBusyError as error:
             _log.debug("traces wait: %s", error)

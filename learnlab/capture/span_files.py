@@ -27,7 +27,7 @@ from uuid import uuid4
 from learnlab.errors import StoreError
 from learnlab.ingest.assemble import assemble
 from learnlab.ingest.logs.account import Account
-from learnlab.ingest.logs.lines import lines_of, opened_at
+from learnlab.ingest.logs.lines import Line, lines_of, opened_at
 from learnlab.ingest.logs.otel import FORMAT
 from learnlab.ingest.logs.otel_attributes import understood
 from learnlab.ingest.logs.otel_spans import attributes_of, spans_of
@@ -37,6 +37,7 @@ from learnlab.ingest.tiers import set_tiers
 from learnlab.secrets import mask_text
 from learnlab.settings import settings
 from learnlab.store import Counts, Store
+from learnlab.store.connection import writing
 from learnlab.store.lock import beside
 
 if TYPE_CHECKING:
@@ -62,10 +63,7 @@ def folder(store: Path) -> Path:
 
 def waiting(store: Path) -> list[Path]:
     """Return the files of traces that are not in a store yet, by name."""
-    try:
-        return sorted(folder(store).glob("[!.]*.jsonl"))
-    except OSError:
-        return []
+    return sorted(path for path in folder(store).glob("[!.]*.jsonl") if _size(path))
 
 
 def export_of(span: ReadableSpan) -> dict[str, Any]:
@@ -98,9 +96,7 @@ def is_of_agents(exports: Iterable[dict[str, Any]]) -> bool:
 def _pairs(attributes: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Return attributes in OTLP's shape, those that the reader asks for."""
     names = attributes_of(dict.fromkeys(attributes or ()))
-    return [
-        {"key": name, "value": _wrapped((attributes or {})[name], _column(name))} for name in names
-    ]
+    return [{"key": name, "value": _wrapped((attributes or {})[name], _column(name))} for name in names]
 
 
 def _column(name: str) -> str:
@@ -177,22 +173,23 @@ def write(store: Path, exports: Sequence[dict[str, Any]]) -> None:
         raise StoreError(f"cannot write traces to {where}: {error.strerror or error}") from error
 
 
-def take_in(store: Store) -> Counts:
-    """Read what waits beside a store into it, and return what became of it; nothing waits: nothing is opened.
+def take_in(path: Path, timeout: float) -> Counts:
+    """Read what waits beside a store into it, and return what became of it; nothing is opened when nothing waits.
 
     Spans of one trace that stand in several files are put together.
 
     Raises:
-        StoreError: when the store cannot be written, or is busy for longer than its timeout; the files stay.
+        StoreError: when the store cannot be written, or is busy for longer than `timeout` seconds; the files stay.
     """
-    total = Counts()
-    _clear(store.path)
-    for paths in _groups(waiting(store.path)):
+    store, total = Store(path, timeout=timeout), Counts()
+    _clear(path)
+    for files in _groups(waiting(path)):
         if not store.exists():
-            store.ensure()
+            with writing(path, timeout):
+                store.ensure()
         with store.writing():
-            there = [path for path in paths if path.exists()]
-            if not there:
+            there = [file for file in files if _size(file)]
+            if not there:  # somebody else was first
                 continue
             batch = assemble(_read(there), FORMAT.name, _SOURCE)
             total += store.add(
@@ -203,8 +200,8 @@ def take_in(store: Store) -> Counts:
                 n_rows_read=batch.n_rows_read,
                 source=_SOURCE,
             )
-        for path in there:
-            path.unlink(missing_ok=True)
+        for file in there:
+            file.unlink(missing_ok=True)
     if total.n_accepted:
         set_tiers(store)
     return total
@@ -223,22 +220,25 @@ def _groups(paths: list[Path]) -> Iterator[list[Path]]:
 
 def _read(paths: Sequence[Path]) -> Piece:
     """Return what the reader of OTLP makes of some files together."""
-    account, traces, number = Account(frozenset()), Traces(), 0
+    account, traces, number = Account(frozenset()), Traces(), 1
     for path in paths:
         with opened_at(path) as stream:
-            for line in lines_of(stream):
-                number += 1
-                if not account.is_sound(line):
-                    continue
-                for span in spans_of(line.value):
-                    if isinstance(span, str):
-                        account.reject(number, span, "")
-                        continue
-                    call = understood(span, number)
-                    traces.add(call)
-                    account.count_as("spans of agents" if call.is_genai else "other spans")
+            for line in lines_of(stream, number=number):
+                number = line.number + 1
+                if account.is_sound(line):
+                    _take(line, account, traces)
     account.piece.tasks = traces.tasks()
     return account.piece
+
+
+def _take(line: Line, account: Account, traces: Traces) -> None:
+    for span in spans_of(line.value):
+        if isinstance(span, str):
+            account.reject(line.number, span, "")
+            continue
+        call = understood(span, line.number)
+        traces.add(call)
+        account.count_as("spans of agents" if call.is_genai else "other spans")
 
 
 def _clear(store: Path) -> None:

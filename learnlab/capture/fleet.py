@@ -134,7 +134,7 @@ class ProcessPool(Pool):
     ) -> None:
         super().__init__(pool_type, tier, seconds, n_workers)
         self._megabytes, self._keeps = megabytes, keeps
-        self._started: list[Worker] = []
+        self._started: list[asyncio.Task[Worker]] = []
         self._places: asyncio.Queue[Worker | None] = asyncio.Queue()
         for _ in range(n_workers):
             self._places.put_nowait(None)
@@ -143,8 +143,8 @@ class ProcessPool(Pool):
         worker = await self._places.get()
         try:
             if worker is None:
-                worker = await Worker.start(self._megabytes)
-                self._started.append(worker)
+                self._started.append(asyncio.create_task(Worker.start(self._megabytes)))
+                worker = await asyncio.shield(self._started[-1])
             return await worker.work(job, self.effort)
         finally:
             if worker and not (self._keeps and worker.is_idle):
@@ -155,9 +155,11 @@ class ProcessPool(Pool):
     async def close(self) -> None:
         """End every process that was started, and wait until it has ended."""
         await super().close()
-        for worker in self._started:
+        started = await asyncio.gather(*self._started, return_exceptions=True)
+        workers = [worker for worker in started if isinstance(worker, Worker)]
+        for worker in workers:
             worker.kill()
-        await asyncio.gather(*[worker.gone() for worker in self._started])
+        await asyncio.gather(*[worker.gone() for worker in workers])
 
 
 def _wrong(job: Job, output: bytes) -> str | None:
@@ -192,7 +194,7 @@ class Fleet:
     def __init__(self, seed: int) -> None:
         threads = Pool("threads", Tier.SMALL, 0.25)
         workers = ProcessPool("workers", Tier.MEDIUM, 0.25, megabytes=16, keeps=True)
-        programs = ProcessPool("programs", Tier.LARGE, 0.25, megabytes=512, keeps=False)
+        programs = ProcessPool("programs", Tier.LARGE, 0.5, megabytes=512, keeps=False)
         self.pools = {pool.pool_id: pool for pool in (threads, workers, programs)}
         self.jobs: dict[str, Job] = {}
         self.n_decided = 0

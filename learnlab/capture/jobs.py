@@ -47,11 +47,11 @@ def jobs(seed: int) -> Iterator[Job]:
 
 @lru_cache(maxsize=1)
 def _library() -> bytes:
-    """Return about 700 KB of made-up words, from which jobs take their texts."""
+    """Return about 1.4 MB of made-up words, from which jobs take their texts."""
     chance = random.Random(0)
     letters = "abcdefghij"
     words = ["".join(chance.choices(letters, k=chance.randint(3, 9))) for _ in range(300)]
-    return " ".join(chance.choices(words, k=100_000)).encode()
+    return " ".join(chance.choices(words, k=200_000)).encode()
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +85,7 @@ def _sorting(chance: random.Random) -> Job:
 
 
 def _packing(chance: random.Random) -> Job:
-    length = min(chance.choices((15_000, 100_000, 700_000), weights=(5, 4, 1))[0], len(_library()))
+    (length,) = chance.choices((15_000, 100_000, 1_200_000), weights=(5, 4, 1))
     content = _passage(chance, length)
     most = int(length * chance.choice((0.4, 0.32, 0.28)))
 

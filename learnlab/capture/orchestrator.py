@@ -83,12 +83,14 @@ async def orchestrate(db: str | Path, *, seconds: float = 6.0, seed: int = 0, se
     `session_id`, by default one of this run's own.
 
     Raises:
-        LearnlabError: when `seconds` is no time between 0 and an hour.
+        LearnlabError: when `seconds` is no time between 0 and an hour, or the store is the bundled sample.
         StoreError: when the store cannot be made.
     """
     if not (math.isfinite(seconds) and 0 < seconds <= 3600):
         raise LearnlabError(f"seconds is {seconds!r}: let the example run for more than 0 and at most 3600")
     store = Store(db)
+    if store.name == "sample":
+        raise LearnlabError("the sample is simulated and stays so: capture into another store, like 'live'")
     await asyncio.to_thread(store.ensure)
     run, fleet = Run(session_id or str(uuid4())), Fleet(seed)
     captured: Fleet = capture_pool(fleet, learning_db=store)
@@ -121,7 +123,7 @@ async def orchestrate(db: str | Path, *, seconds: float = 6.0, seed: int = 0, se
 
 def _task(session_id: str, number: int, job: Job) -> Task:
     return {
-        "task_id": f"{session_id}-{number}",
+        "task_id": f"example-{session_id[:8]}-{number}",
         "type": job.kind,
         "prompt": job.prompt,
         "repo": REPO,

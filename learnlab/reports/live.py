@@ -138,11 +138,13 @@ def panel_html(seen: Look) -> str:
     columns.append([ABSENT if of is None else escape(shown(of, "rate")) for of in rows[rate]])
     columns.append([_bar(*row) for row in ends])
     columns += [formatted(rows[f"duration_seconds_p{percent}"]) for percent in (50, 95)]
-    head = "".join(
-        f'<th scope="col" style="padding:0.2em 0.7em;text-align:left">{name}</th>' for name in _HEADS
-    )
+    sides = ["left", "left", *["right"] * 3, "left", "right", "right"]
+    styles = [f'style="padding:0.2em 0.7em;text-align:{side}"' for side in sides]
+    head = "".join(f'<th scope="col" {style}>{name}</th>' for name, style in zip(_HEADS, styles, strict=True))
     body = "".join(
-        "<tr>" + "".join(f'<td style="padding:0.2em 0.7em">{value}</td>' for value in row) + "</tr>"
+        "<tr>"
+        + "".join(f"<td {style}>{value}</td>" for value, style in zip(row, styles, strict=True))
+        + "</tr>"
         for row in zip(*columns, strict=True)
     )
     return (
@@ -156,7 +158,9 @@ def panel_html(seen: Look) -> str:
 
 def _left_standing(seen: Look) -> dict[str, str]:
     """Return a look as what a page keeps when nothing refreshes it any more."""
-    rows, says = seen.performance(), seen.status()
+    durations = ("duration_seconds_p50", "duration_seconds_p95")
+    ends = [f"{name}_{end}" for name in durations for end in ("low", "high")]
+    rows, says = seen.performance().drop("n_successes", *ends), seen.status()
     return {
         "text/html": f"<p>{escape(says)}</p>{table_html(rows)}",
         "text/plain": f"{says}\n{table_text(rows)}",

@@ -10,7 +10,7 @@ from learnlab.reports.marks import Figure, Measure
 TIMES = {
     "the work itself": "spent in the pool",
     "added by capture": "what the caller waits beside the work, until the record is safe",
-    "until it is in the store": "from the end of the call to the drain",
+    "into the store": "from the end of the call to the drain",
 }
 """The parts of an execution's time, in the order in which they pass, and what each is."""
 

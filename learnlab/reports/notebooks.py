@@ -113,3 +113,22 @@ def find(names: Sequence[str]) -> list[Notebook]:
             there = ", ".join(sorted(p.stem for p in folder.glob("*.ipynb"))) or "none"
             raise ReportError(f"no notebook {name!r}; there are {there}, or give the path of one of yours")
     return _named(paths)
+
+
+def own_store(names: Sequence[str]) -> str:
+    """Return the store that the notebooks of those names work in when none is named; nothing for the current one.
+
+    Raises:
+        ReportError: as `find` does, and when the notebooks would work in different stores.
+
+    >>> own_store(["12_live_capture"]), own_store(["20_tier_performance"])
+    ('live', '')
+    """
+    chosen = [notebook for notebook in find(names) if "db" in notebook.parameters]
+    own = {str(notebook.parameters["db"].default): notebook.name for notebook in chosen}
+    if len(own) > 1:
+        raise ReportError(
+            f"{' and '.join(sorted(own.values()))} work in different stores: report them one by one, or name one "
+            "store with --db"
+        )
+    return next(iter(own), "")

@@ -91,7 +91,9 @@ def hostile_run(folder: Path) -> ReportRun:
     )
     house = sorted(str(path) for path in resources("notebooks").glob("*.ipynb"))
     named = [*house, str(folder / "ours.ipynb"), str(folder / "fails.ipynb")]
-    return run_reports(named, {"text": HOSTILE}, db=store.path, out=folder / "out", timeout=300)
+    return run_reports(
+        named, {"text": HOSTILE, "seconds": "1"}, db=store.path, out=folder / "out", timeout=300
+    )
 
 
 @pytest.fixture(scope="module")

@@ -226,7 +226,7 @@ def test_times_are_told_apart_and_none_is_negative() -> None:
     assert times.group_by("part", maintain_order=True).agg("seconds").rows() == [
         ("the work itself", [1.0, 1.25]),
         ("added by capture", [0.5, 0.0]),
-        ("until it is in the store", [2.0, 0.0]),
+        ("into the store", [2.0, 0.0]),
     ]
 
 

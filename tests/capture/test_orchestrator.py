@@ -143,11 +143,11 @@ def test_a_worker_dies_of_too_little_memory_and_another_takes_its_place() -> Non
 
 
 def test_what_is_too_slow_is_really_timed_out_and_its_process_ended() -> None:
-    pool = ProcessPool("programs", Tier.LARGE, 0.01, megabytes=256, keeps=False)
+    pool = ProcessPool("programs", Tier.LARGE, 0.2, megabytes=256, keeps=False)
     slow = job("pack", random.Random(0).randbytes(2_000_000))
     (found,) = asyncio.run(executed(pool, slow))
     assert type(found) is TimeoutError
-    assert [worker._process.returncode for worker in pool._started] == [-9] * len(pool._started)
+    assert [each.result()._process.returncode for each in pool._started] == [-9]
 
 
 def test_the_router_chooses_as_often_as_it_says() -> None:
@@ -231,3 +231,9 @@ def test_no_time_is_no_run(seconds: float, tmp_path: Path) -> None:
     with pytest.raises(LearnlabError, match="seconds is"):
         asyncio.run(orchestrate(tmp_path / "none.duckdb", seconds=seconds))
     assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_the_sample_stays_what_it_is() -> None:
+    with pytest.raises(LearnlabError, match="capture into another store"):
+        asyncio.run(orchestrate("sample"))
+    assert not Store("sample").exists()

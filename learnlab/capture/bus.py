@@ -35,9 +35,10 @@ class MessageBus:
     What happens when a queue is full is `when_full`. By default, `spill`, the message goes through a temporary
     file of that subscriber and is handed over in its turn: no slow subscriber holds up who publishes, which
     for telemetry is the work itself. With `wait`, publishing waits until there is room. A file that cannot be
-    written falls back to waiting. In both, a message is in every queue as soon as `publish` runs, before it
+    written falls back to waiting. Either way a message is in every queue as soon as `publish` runs, before it
     waits for anything: who is cancelled while waiting has published to everyone. A subscriber that publishes
-    never waits, as it could be for itself; while its own messages find no room, they are kept beyond it.
+    never waits, as it could be waiting for itself. With `wait`, what many publishers at once, cancelled ones
+    and subscribers publish beyond the limit stays in memory up to as many again, then goes through a file too.
 
     An `async def` callback runs in the event loop, any other callable in a thread of its own, where it may
     block. A bus belongs to the event loop that first published on it; any other gets a clear error and can
@@ -228,8 +229,8 @@ def _line(message: Message | Mapping[str, Any]) -> tuple[MessageType, bytes]:
         said["type"] = kind = _type_of(said.get("type"))
         said["payload"] = _payload(said.get("payload"))
         for name in ("source_pool_id", "target_pool_id"):
-            if said.get(name) is not None:
-                said[name] = str(plain(said[name]))
+            if (pool := said.get(name)) is not None:
+                said[name] = storable(pool if isinstance(pool, str) else str(plain(pool)))
         return kind, Message(**said).model_dump_json().encode()
     except BusError:
         raise

@@ -24,6 +24,9 @@ Callback = Callable[[Message], object] | Callable[[Message], Awaitable[object]]
 TURN = 0.001
 """Seconds after which a subscriber with much to take lets the rest of the event loop have a turn."""
 
+PATIENCE = 1.0
+"""Seconds that a subscriber which is stopped has to leave its callback."""
+
 inside: ContextVar[bool] = ContextVar("inside", default=False)
 """Whether this runs in a subscriber's callback, or in what one began."""
 
@@ -108,11 +111,11 @@ class Subscription:
     async def stop(self) -> None:
         """Take nothing more at once: what waits, and what is in hand, becomes dead letters."""
         self._open, self._stopped = False, True
-        error = BusError("the bus was closed before this was taken")
+        error = _cut_short()
         task = self._task
         if task and not task.done():
             task.cancel()
-            await asyncio.wait({task}, timeout=1)
+            await asyncio.wait({task}, timeout=PATIENCE)
             if self._in_hand:
                 await self._letters.keep([self._in_hand], self.name, error)
         while lines := list(islice(iter(self._next, None), 500)):
@@ -173,9 +176,10 @@ class Subscription:
         except Exception as error:
             await self._letters.keep([line], self.name, error)
         except BaseException as error:
-            self._letters.keep_at_once([line], self.name, error)
             task = asyncio.current_task()
-            if not isinstance(error, asyncio.CancelledError) or (task and task.cancelling()):
+            stopped = isinstance(error, asyncio.CancelledError) and task and task.cancelling()
+            self._letters.keep_at_once([line], self.name, _cut_short() if stopped else error)
+            if stopped or not isinstance(error, asyncio.CancelledError):
                 raise
 
     def _wake(self) -> None:
@@ -184,6 +188,10 @@ class Subscription:
             future = heapq.heappop(self._waiters)[2]
             if not future.done() and not future.get_loop().is_closed():
                 future.set_result(None)
+
+
+def _cut_short() -> BusError:
+    return BusError("the bus or its event loop ended before this was taken")
 
 
 class _Thread:

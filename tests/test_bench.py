@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import indexes, ingestion, logs, reading, records
+from bench import capture, indexes, ingestion, logs, reading, records
 from bench.figures import Figure, keep, table
 from bench.fleets import Fleet, make_fleet
 
@@ -77,6 +77,21 @@ def test_single_records_arrive_in_the_store(
     before = own.store.sql(count)["n"][0]
     check(list(records.measure(own)))
     assert own.store.sql(count)["n"][0] == before + 2 * (1 + 2)
+
+
+def test_what_is_captured_while_it_is_measured_is_all_stored(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("_TURNS", 1), ("_CALLS", 3), ("_SECONDS", 0.1)):
+        monkeypatch.setattr(capture, name, value)
+    before = fleet.store.sql("select count(*) from executions").item()
+    figures = list(capture.measure(fleet))
+    check(figures)
+    assert [figure.limit for figure in figures] == [
+        *(1.5 * figure.peer_value for figure in figures[:2]), 50, 50, 100, None, 100, None,
+    ]  # fmt: skip
+    assert capsys.readouterr().err.count("lines in each batch") == 2
+    assert fleet.store.sql("select count(*) from executions").item() == before
 
 
 def test_real_logs_are_repeated_with_ids_of_their_own_and_read(shared_data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import indexes, ingestion, logs, reading, records
+from bench import capture, indexes, ingestion, logs, reading, records
 from bench.figures import Figure, keep, say, table
 from bench.fleets import make_fleet
 
@@ -23,7 +23,7 @@ def run(sizes: list[int], folder: Path) -> list[Figure]:
     for n in sizes:
         say(f"{n:,}: simulating")
         fleet = make_fleet(n, folder)
-        for topic in (ingestion, reading, indexes, records, logs):
+        for topic in (ingestion, reading, indexes, records, logs, capture):
             figures += topic.measure(fleet)
     return figures
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 import sys
 from itertools import count
+from typing import Any
 
 from learnlab.capture import draining
+from learnlab.capture.pools import capture_pool
 from learnlab.capture.recorder import recorder_for
 from learnlab.models import ExecutionRecord
 
@@ -20,10 +22,15 @@ def say(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
+def task_id(worker: int, n: int) -> str:
+    """Return the id of a worker's n-th task."""
+    return f"{worker:08d}-0000-4000-8000-{n:012d}"
+
+
 def record(worker: int, n: int) -> ExecutionRecord:
     """Return the execution of a worker's n-th task."""
     return ExecutionRecord(
-        task_id=f"{worker:08d}-0000-4000-8000-{n:012d}",
+        task_id=task_id(worker, n),
         task_type="docs",
         task_description=f"Describe part {n % 50}",
         repo="shop",
@@ -33,14 +40,24 @@ def record(worker: int, n: int) -> ExecutionRecord:
     )
 
 
+class Pool:
+    """Runs tasks, each in no time."""
+
+    async def execute_task(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Say that the task is done."""
+        await asyncio.sleep(0)
+        return {"success": True, "output": task["prompt"]}
+
+
 def work(store: str, worker: str) -> None:
-    """Run tasks side by side until killed; say the number of each that was acknowledged."""
-    recorder, numbers = recorder_for(store), count()
+    """Run tasks side by side until killed; say the number of each whose execution was acknowledged."""
+    pool, numbers = capture_pool(Pool(), store), count()
 
     async def one_after_another() -> None:
         for n in numbers:
-            if await recorder.arecord(record(int(worker), n)):
-                say(acknowledged=n)
+            task = {"task_id": task_id(int(worker), n), "prompt": f"Describe part {n % 50}", "repo": "shop"}
+            await pool.execute_task(task)
+            say(acknowledged=n)
 
     async def main() -> None:
         await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))

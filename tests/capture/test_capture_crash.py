@@ -64,7 +64,7 @@ def test_what_four_killed_processes_acknowledged_is_there_exactly_once(tmp_path,
     acknowledged: set[tuple[int, int]] = set()
     for killed in range(n_kills):
         victim = alive.pop(rng.randrange(len(alive)))
-        victim.wait_for(rng.randrange(1, 400))
+        victim.wait_for(rng.randrange(1, 200))
         acknowledged |= victim.kill()
         if killed + 4 < n_kills:
             alive.append(Program(tmp_path, "work", store, killed + 4))

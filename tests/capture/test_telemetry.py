@@ -1,0 +1,683 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+from uuid import UUID, uuid4
+
+import pytest
+from conftest import START
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from learnlab.capture import joining
+from learnlab.capture.bus import MessageBus
+from learnlab.capture.telemetry import TelemetryCapture
+from learnlab.errors import CaptureError
+from learnlab.events import AttemptEvent, Candidate, RoutingDecision, Side
+from learnlab.models import as_uuid
+from learnlab.settings import settings as learnlab_settings
+from learnlab.store import Store
+from learnlab.store.spool import folder
+
+CALLS = {
+    "decision": "capture_routing_decision",
+    "start": "capture_pool_execution_start",
+    "outcome": "capture_execution_outcome",
+    "complete": "capture_pool_execution_complete",
+}
+SMALL = {"model": "m-1", "tier": "small", "candidates": {"small": 0.75, "large": 0.25}}
+LARGE = {"model": "m-9", "tier": "large"}
+TASK = {"type": "refactor", "description": "Optimize queries", "repo": "shop", "files": ["a.py", "b.py"]}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of one store for the tests of this module, whose tasks are never the same."""
+    return Store(tmp_path_factory.mktemp("telemetry") / "live.duckdb").ensure().path
+
+
+@pytest.fixture(autouse=True)
+def batched(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Acknowledge after the write: what these tests are about does not hang on the fsync."""
+    monkeypatch.setenv("LEARNLAB_DURABLE", "false")
+    learnlab_settings.cache_clear()
+
+
+@pytest.fixture
+def durable(batched: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEARNLAB_DURABLE", "true")
+    learnlab_settings.cache_clear()
+
+
+@pytest.fixture
+def task() -> str:
+    return f"task-{uuid4().hex[:12]}"
+
+
+def after(seconds: float) -> str:
+    return (START + timedelta(seconds=seconds)).isoformat()
+
+
+def tell(path: Path, task: str, *told: tuple[str, dict[str, Any]]) -> TelemetryCapture:
+    """Tell a capture of its own what is told of one task, one after the other; each is safe at once."""
+
+    async def telling() -> TelemetryCapture:
+        telemetry = TelemetryCapture(learning_db=path)
+        for call, data in told:
+            assert await getattr(telemetry, CALLS[call])({"task_id": task, **data}) is True
+        return telemetry
+
+    return asyncio.run(telling())
+
+
+def stored(path: Path, task: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the executions of a task, or of a group of them, by time, and the sides that wait in the store."""
+    executions = "select * from executions where task_group = $task order by timestamp"
+    waiting = "select side from open_attempts where known ->> 'task_group' = $task order by side"
+    with Store(path).reading() as connection:
+        rows = connection.sql(executions, params={"task": task}).pl().to_dicts()
+        sides = connection.sql(waiting, params={"task": task}).fetchall()
+    return [row | {"metadata": json.loads(row["metadata"])} for row in rows], [side for (side,) in sides]
+
+
+def counts(telemetry: TelemetryCapture) -> tuple[int, int]:
+    return telemetry.get_routing_decisions_count(), telemetry.get_execution_outcomes_count()
+
+
+def test_the_calls_of_the_integration_guide_make_one_execution(path, task):
+    async def orchestrate():
+        bus = MessageBus()
+        telemetry = TelemetryCapture(message_bus=bus, learning_db=path)
+        await telemetry.initialize()
+        await bus.publish(
+            {"type": "POOL_CREATED", "payload": {"pool_id": "pool-local", "pool_type": "mahavishnu"}}
+        )
+        await bus.drain()
+        decided = await telemetry.capture_routing_decision(
+            {"task_id": task, "routing": SimpleNamespace(**SMALL), "timestamp": START, "task_data": TASK}
+        )
+        between = counts(telemetry)
+        ended = await telemetry.capture_execution_outcome(
+            {
+                "task_id": task,
+                "success": True,
+                "duration_seconds": 45.2,
+                "quality_score": 85,
+                "actual_cost": 0.003,
+                "pool_id": "pool-local",
+            }
+        )
+        await telemetry.shutdown()
+        return decided, between, ended, counts(telemetry)
+
+    assert asyncio.run(orchestrate()) == (True, (1, 0), True, (0, 0))
+    (row,), sides = stored(path, task)
+    expected = {
+        "task_id": str(as_uuid(task)),
+        "external_id": task,
+        "timestamp": START.replace(tzinfo=None),
+        "task_type": "refactor",
+        "repo": "shop",
+        "file_count": 2,
+        "model": "m-1",
+        "model_tier": "small",
+        "pool_type": "mahavishnu",
+        "propensity": 0.75,
+        "success": True,
+        "success_source": "harness",
+        "duration_seconds": 45.2,
+        "quality_score": 85.0,
+        "actual_cost": 0.003,
+        "cost_estimate": None,
+    }
+    assert {name: row[name] for name in expected} == expected
+    assert (row["metadata"], sides) == ({"pool_id": "pool-local"}, [])
+    decisions = (
+        "select chosen ->> 'tier', len(candidates::json[]) from routing_decisions where decision_id = $key"
+    )
+    assert Store(path).sql(decisions, {"key": row["record_key"]}).rows() == [("small", 2)]
+    pools = "select event, pool_id, pool_type from pool_events where pool_id = 'pool-local'"
+    assert Store(path).sql(pools).rows() == [("pool_created", "pool-local", "mahavishnu")]
+
+
+def test_the_pool_manager_of_the_quick_start_adds_its_start(path, task):
+    tell(
+        path,
+        task,
+        ("start", {"pool_id": "p-1", "timestamp": after(1)}),
+        ("decision", {"routing": SMALL, "timestamp": after(0)}),
+        (
+            "complete",
+            {"pool_id": "p-1", "success": False, "error_message": "timed out", "timestamp": after(4)},
+        ),
+    )
+    (row,), sides = stored(path, task)
+    assert (row["success"], row["error_type"], row["model_tier"]) == (False, "timeout", "small")
+    assert (row["timestamp"], row["duration_seconds"]) == (START.replace(tzinfo=None, second=1), 3.0)
+    assert (row["duration_source"], row["pool_type"]) == ("wall", "unknown")
+    assert sides == []
+
+
+def test_an_outcome_before_its_decision_waits_for_it(path, task):
+    telemetry = tell(path, task, ("outcome", {"success": True, "duration_seconds": 2}))
+    assert (counts(telemetry), stored(path, task)) == ((0, 1), ([], ["outcome"]))
+    decision = {"task_id": task, "routing": LARGE, "task_data": TASK}
+    assert asyncio.run(telemetry.capture_routing_decision(decision)) is True
+    (row,), sides = stored(path, task)
+    assert (row["model_tier"], row["success"], counts(telemetry)) == ("large", True, (0, 0))
+    assert sides == []
+
+
+def test_what_never_meets_its_other_side_is_reported_by_the_store(path, task):
+    telemetry = tell(path, task, ("decision", {"routing": SMALL, "timestamp": after(0)}))
+    tell(path, f"{task}-2", ("outcome", {"success": True}))
+    assert counts(telemetry) == (1, 0)
+    query = "select kind from orphans where external_id in ($one, $two) order by kind"
+    orphans = Store(path).sql(query, {"one": task, "two": f"{task}-2"})
+    assert orphans["kind"].to_list() == ["decision without outcome", "outcome without decision"]
+
+
+def test_a_decision_and_an_outcome_of_two_processes_meet_in_the_store(path, task):
+    tell(path, task, ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}))
+    assert stored(path, task) == ([], ["decision"])
+    telemetry = tell(path, task, ("outcome", {"success": True, "timestamp": after(5)}))
+    (row,), _ = stored(path, task)
+    assert (row["model_tier"], row["propensity"], row["success"]) == ("small", 0.75, True)
+    assert counts(telemetry) == (0, 1)
+
+
+@pytest.mark.parametrize("told", [{"task_data": TASK}, {"task": TASK}, {"task_type": "refactor"}])
+def test_an_outcome_that_says_what_its_task_was_needs_no_decision(path, task, told):
+    telemetry = tell(path, task, ("outcome", {"success": True, "type": "TASK_COMPLETED", **told}))
+    assert counts(telemetry) == (0, 0)
+    (row,), _ = stored(path, task)
+    assert (row["task_type"], row["model_tier"], row["success"]) == ("refactor", "unknown", True)
+
+
+def test_a_late_decision_completes_an_execution_that_needed_none(path, task):
+    told = [("outcome", {"success": True, "task_data": TASK}), ("decision", {"routing": LARGE})]
+    tell(path, task, *told)
+    (row,), sides = stored(path, task)
+    assert (row["model_tier"], row["repo"], row["success"]) == ("large", "shop", True)
+    assert sides == []
+
+
+def test_an_outcome_that_is_told_three_times_is_one_execution(path, task):
+    async def orchestrate():
+        published: list[dict[str, Any]] = []
+        bus = MessageBus()
+        async with TelemetryCapture(bus, learning_db=path) as telemetry:
+            bus.subscribe("execution_recorded", lambda message: published.append(message.payload))
+            await telemetry.capture_routing_decision({"task_id": task, "routing": SMALL, "task_data": TASK})
+            ended = {"task_id": task, "pool_id": "p-1", "success": True, "duration_seconds": 3.0}
+            await telemetry.capture_pool_execution_complete(ended)
+            await telemetry.capture_pool_execution_complete(ended)
+            more = ended | {"duration_seconds": 3.1, "quality_score": 90, "actual_cost": 0.01}
+            await telemetry.capture_execution_outcome(more)
+            await bus.publish({"type": "TASK_COMPLETED", "source_pool_id": "p-1", "payload": more})
+            await bus.drain()
+            await telemetry.capture_routing_outcome({"task_id": task, "success": True})
+            left = counts(telemetry)
+        await bus.close()
+        return published, left
+
+    published, left = asyncio.run(orchestrate())
+    (row,), sides = stored(path, task)
+    assert (row["duration_seconds"], row["quality_score"], row["actual_cost"]) == (3.0, 90.0, 0.01)
+    assert left == (0, 0)
+    assert [one.get("quality_score") for one in published] == [None, 90.0]
+    assert {one["attempt_id"] for one in published} == {row["record_key"]}
+    assert sides == []
+
+
+def test_a_contradicting_verdict_corrects_the_one_before_it(path, task):
+    told = {"success": True, "duration_seconds": 3.0, "quality_score": 90}
+    failed = {"success": False, "error_message": "validation of the output failed", "quality_score": 10}
+    tell(
+        path,
+        task,
+        ("decision", {"routing": SMALL}),
+        ("outcome", told),
+        ("outcome", failed),
+        ("outcome", told),
+    )
+    (row,), _ = stored(path, task)
+    assert (row["success"], row["error_type"], row["quality_score"]) == (False, "validation", 10.0)
+    assert row["duration_seconds"] == 3.0
+    assert row["metadata"]["contradicted"] == {"success": True, "success_source": "harness"}
+
+
+def test_a_better_source_keeps_its_verdict(path, task):
+    checked = {"success": False, "success_source": "verifier", "error_message": "3 tests failed"}
+    tell(path, task, ("decision", {"routing": SMALL}), ("outcome", checked), ("outcome", {"success": True}))
+    (row,), _ = stored(path, task)
+    assert (row["success"], row["success_source"]) == (False, "verifier")
+    assert row["metadata"]["contradicted"] == {"success": True, "success_source": "harness"}
+
+
+def test_the_same_task_decided_again_is_another_attempt(path, task):
+    tell(
+        path,
+        task,
+        ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}),
+        ("outcome", {"success": False, "error_message": "timeout"}),
+        ("decision", {"routing": LARGE, "timestamp": after(10)}),
+        ("outcome", {"success": True}),
+        ("outcome", {"success": True, "quality_score": 70}),
+    )
+    (first, second), sides = stored(path, task)
+    assert (first["model_tier"], first["success"]) == ("small", False)
+    assert (second["model_tier"], second["success"], second["quality_score"]) == ("large", True, 70.0)
+    assert (first["task_id"], second["task_id"]) == (str(as_uuid(task)), second["record_key"])
+    assert first["external_id"] == second["external_id"] == task
+    assert second["task_type"] == "refactor"
+    query = "select task_id::varchar from routing_decisions where decision_id = $key"
+    assert Store(path).sql(query, {"key": second["record_key"]}).rows() == [(second["task_id"],)]
+    assert sides == []
+
+
+def test_a_task_that_is_started_again_goes_by_its_decision_without_the_propensity(path, task):
+    started = {"pool_id": "p-1", "timestamp": after(1)}
+    tell(
+        path,
+        task,
+        ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}),
+        ("start", started),
+        ("outcome", {"success": False, "timestamp": after(2)}),
+        ("start", started),
+        ("start", started | {"timestamp": after(3)}),
+        ("outcome", {"success": True, "timestamp": after(5)}),
+    )
+    (first, second), sides = stored(path, task)
+    assert [row["success"] for row in (first, second)] == [False, True]
+    assert [row["model_tier"] for row in (first, second)] == ["small", "small"]
+    assert [row["propensity"] for row in (first, second)] == [0.75, None]
+    assert second["duration_seconds"] == 2.0
+    assert sides == []
+
+
+def test_another_choice_before_the_outcome_leaves_the_first_decision_open(path, task):
+    tell(
+        path,
+        task,
+        ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}),
+        ("decision", {"routing": LARGE, "timestamp": after(1)}),
+        ("outcome", {"success": True}),
+    )
+    (row,), sides = stored(path, task)
+    assert (row["model_tier"], row["task_type"]) == ("large", "refactor")
+    assert sides == ["decision"]
+
+
+def test_a_decision_that_is_told_again_with_more_is_one(path, task):
+    tell(
+        path,
+        task,
+        ("decision", {"routing": {"tier": "small"}, "timestamp": after(0)}),
+        ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}),
+        ("outcome", {"success": True}),
+        ("decision", {"routing": {"tier": "small"}, "timestamp": after(0)}),
+    )
+    (row,), sides = stored(path, task)
+    assert (row["model"], row["task_type"], sides) == ("m-1", "refactor", [])
+
+
+def test_a_clock_that_goes_backwards_makes_no_duration(path, task):
+    tell(
+        path,
+        task,
+        ("decision", {"routing": SMALL, "timestamp": after(20)}),
+        ("start", {"timestamp": after(10)}),
+        ("outcome", {"success": True, "timestamp": after(0)}),
+    )
+    (row,), _ = stored(path, task)
+    assert (row["duration_seconds"], row["success"]) == (None, True)
+
+
+def test_whatever_order_concurrent_calls_come_in_each_task_is_one_execution(path, task, durable):
+    async def orchestrate():
+        telemetry = TelemetryCapture(learning_db=path)
+        calls = []
+        for i in range(200):
+            ids = {"task_id": f"{task}-{i}", "task_group": task}
+            calls += [
+                telemetry.capture_routing_decision({**ids, "routing": SMALL if i % 3 else LARGE}),
+                telemetry.capture_execution_outcome({**ids, "success": i % 2 == 0}),
+                telemetry.capture_pool_execution_start({**ids, "pool_id": "p-1"}),
+            ]
+        random.Random(7).shuffle(calls)
+        return await asyncio.gather(*calls), counts(telemetry)
+
+    answers, left = asyncio.run(orchestrate())
+    assert (set(answers), len(answers), left) == ({True}, 600, (0, 0))
+    rows, sides = stored(path, task)
+    found = {row["external_id"]: (row["model_tier"], row["success"]) for row in rows}
+    assert found == {f"{task}-{i}": ("small" if i % 3 else "large", i % 2 == 0) for i in range(200)}
+    assert (len(rows), sides) == (200, [])
+
+
+@pytest.mark.parametrize(
+    "data", [None, "text", 7, {}, {"task_id": None}, {"task_id": "  "}, {"task_id": {"a": 1}}, object()]
+)
+def test_a_task_id_that_is_missing_is_an_error_to_the_caller(path, data):
+    telemetry = TelemetryCapture(learning_db=path)
+    for call in CALLS.values():
+        with pytest.raises(CaptureError, match="no task_id"):
+            asyncio.run(getattr(telemetry, call)(data))
+    assert counts(telemetry) == (0, 0)
+
+
+def test_a_message_without_a_task_or_a_pool_becomes_a_dead_letter(path, task):
+    async def orchestrate():
+        bus = MessageBus()
+        async with TelemetryCapture(bus, learning_db=path) as telemetry:
+            await bus.publish({"type": "TASK_COMPLETED", "payload": {"success": True}})
+            await bus.publish({"type": "pool_closed", "payload": {"reason": "idle"}})
+            await bus.publish(
+                {"type": "task_completed", "payload": {"task_id": task, "success": True, "task": TASK}}
+            )
+            await telemetry.shutdown()
+        return [(letter.message_type, letter.error[:13]) for letter in bus.dead_letters]
+
+    letters = asyncio.run(orchestrate())
+    assert letters == [("task_completed", "CaptureError:"), ("pool_closed", "CaptureError:")]
+    assert len(stored(path, task)[0]) == 1
+
+
+class Raising:
+    """An object that tells its task, and raises whatever else it is asked."""
+
+    task_id = "given by the test"
+
+    @property
+    def success(self) -> bool:
+        raise RuntimeError("no success \x00 today")
+
+
+def test_hostile_tellings_become_executions_of_what_can_be_read(path, task):
+    outcome = Raising()
+    outcome.task_id = task
+    text = "half a \ud800, a \x00 and <script>"
+    told = {
+        "task_id": task,
+        "routing": MagicMock(),
+        "timestamp": "1066-10-14",
+        "task_data": {
+            "type": text,
+            "description": text,
+            "repo": "x" * 3000,
+            "metadata": {"deep": [text, object()]},
+        },
+    }
+
+    async def orchestrate():
+        telemetry = TelemetryCapture(learning_db=path)
+        return [
+            await telemetry.capture_routing_decision(told),
+            await telemetry.capture_execution_outcome(outcome),
+            await telemetry.capture_execution_outcome(
+                {"task_id": task, "success": [1], "quality_score": 900}
+            ),
+        ]
+
+    assert asyncio.run(orchestrate()) == [True, True, True]
+    (row,), _ = stored(path, task)
+    assert (row["success"], row["quality_score"], row["repo"]) == (None, None, "unknown")
+    assert {"quality_score", "repo", "success"} <= row["metadata"]["refused"].keys()
+
+
+def test_decisions_of_others_are_heard_and_own_ones_are_published_once(path, task):
+    async def orchestrate():
+        bus, heard = MessageBus(), []
+        async with TelemetryCapture(bus, learning_db=path) as telemetry:
+            bus.subscribe("routing_decision", lambda message: heard.append(message.payload["task_id"]))
+            await telemetry.initialize()
+            await telemetry.capture_routing_decision({"task_id": task, "routing": SMALL})
+            await bus.drain()
+            await telemetry.capture_execution_outcome({"task_id": task, "success": True})
+            other = {"task_id": f"{task}-2", "task_group": task}
+            await bus.publish({"type": "ROUTING_DECISION", "payload": {**other, "tier": "large"}})
+            await bus.publish({"type": "TASK_COMPLETED", "payload": {**other, "success": False}})
+            await bus.drain()
+            left = counts(telemetry)
+        await bus.close()
+        return heard, left
+
+    assert asyncio.run(orchestrate()) == ([task, f"{task}-2"], (0, 0))
+    rows, sides = stored(path, task)
+    found = {row["external_id"]: (row["model_tier"], row["success"]) for row in rows}
+    assert (found, sides) == ({task: ("small", True), f"{task}-2": ("large", False)}, [])
+    assert len(rows) == 2
+
+
+def test_two_captures_on_one_bus_and_store_make_the_same_executions(path, task):
+    async def orchestrate():
+        bus = MessageBus()
+        async with TelemetryCapture(bus, path) as one, TelemetryCapture(bus, path) as other:
+            for tier, success in (("small", False), ("large", True)):
+                await one.capture_routing_decision(
+                    {"task_id": task, "routing": {"tier": tier}, "task_data": TASK}
+                )
+                await bus.publish(
+                    {"type": "TASK_COMPLETED", "payload": {"task_id": task, "success": success}}
+                )
+                await bus.drain()
+            alone = {"task_id": f"{task}-2", "task_group": task, "success": True, "task_data": TASK}
+            await bus.publish({"type": "TASK_COMPLETED", "payload": alone})
+            await bus.drain()
+            left = counts(one), counts(other)
+        await bus.close()
+        return left
+
+    assert asyncio.run(orchestrate()) == ((0, 0), (0, 0))
+    rows, sides = stored(path, task)
+    found = [(row["model_tier"], row["success"]) for row in rows]
+    assert (found, sides) == ([("small", False), ("large", True), ("unknown", True)], [])
+
+
+def test_shutdown_takes_in_what_the_bus_has_and_ends_the_capture(path, task):
+    async def orchestrate():
+        bus = MessageBus()
+        telemetry = TelemetryCapture(bus, learning_db=path)
+        await telemetry.initialize()
+        for i in range(50):
+            payload = {"task_id": f"{task}-{i}", "task_group": task, "success": True, "task_data": TASK}
+            await bus.publish({"type": "TASK_COMPLETED", "payload": payload})
+        await telemetry.shutdown()
+        await telemetry.shutdown()
+        for call in CALLS.values():
+            with pytest.raises(CaptureError, match="shut down"):
+                await getattr(telemetry, call)({"task_id": task})
+        with pytest.raises(CaptureError, match="shut down"):
+            await telemetry.initialize()
+        await bus.publish({"type": "TASK_COMPLETED", "payload": {"task_id": "late", "task_type": "late"}})
+        await bus.close()
+
+    asyncio.run(orchestrate())
+    assert len(stored(path, task)[0]) == 50
+    assert Store(path).sql("select 1 from executions where task_group = 'late'").rows() == []
+
+
+def test_a_bus_that_is_closed_hinders_no_capture(path, task, caplog):
+    async def orchestrate():
+        bus = MessageBus()
+        telemetry = TelemetryCapture(bus, learning_db=path)
+        await telemetry.initialize()
+        await bus.close()
+        await telemetry.capture_routing_decision({"task_id": task, "routing": SMALL})
+        return await telemetry.capture_execution_outcome({"task_id": task, "success": True})
+
+    assert asyncio.run(orchestrate()) is True
+    assert len(stored(path, task)[0]) == 1
+    assert "a captured record is not published: BusError" in caplog.text
+
+
+def test_a_call_that_is_cancelled_loses_nothing_and_counts_nothing_twice(path, task, durable):
+    async def orchestrate():
+        telemetry = TelemetryCapture(learning_db=path)
+        await telemetry.capture_routing_decision({"task_id": task, "routing": SMALL})
+        outcome = {"task_id": task, "success": True}
+        call = asyncio.create_task(telemetry.capture_execution_outcome(outcome))
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        return await telemetry.capture_execution_outcome(outcome)
+
+    assert asyncio.run(orchestrate()) is True
+    assert [row["success"] for row in stored(path, task)[0]] == [True]
+
+
+def test_a_disk_that_refuses_breaks_nothing_and_gets_it_later(tmp_path, task):
+    store = Store(tmp_path / "live.duckdb")
+    folder(store.path).write_text("no folder")
+
+    async def orchestrate():
+        telemetry = TelemetryCapture(learning_db=store)
+        told = {"task_id": task, "routing": SMALL}, {"task_id": task, "success": True}
+        refused = [
+            await telemetry.capture_routing_decision(told[0]),
+            await telemetry.capture_execution_outcome(told[1]),
+        ]
+        folder(store.path).unlink()
+        taken = await telemetry.capture_execution_outcome(told[1])
+        await telemetry.shutdown()
+        return refused, taken, counts(telemetry)
+
+    assert asyncio.run(orchestrate()) == ([False, False], True, (0, 0))
+    assert len(stored(store.path, task)[0]) == 1
+
+
+def joiner_of(n: int) -> tuple[joining.Joiner, Callable[[int], None]]:
+    joiner = joining.Joiner()
+
+    def end(i: int) -> None:
+        event = AttemptEvent(side=Side.OUTCOME, task_id=UUID(int=i), known={"success": True})
+        joiner.told(event, is_dated=False)
+
+    for i in range(n):
+        joiner.decided(RoutingDecision(task_id=UUID(int=i), chosen=Candidate(tier="small")), is_dated=False)
+    return joiner, end
+
+
+def test_memory_holds_so_many_attempts_and_leaves_the_oldest_to_the_store(monkeypatch):
+    monkeypatch.setattr(joining, "CAPACITY", 5)
+    joiner, end = joiner_of(8)
+    assert joiner.n_waiting("decision") == 5
+    end(0)
+    assert (joiner.n_waiting("decision"), joiner.n_waiting("outcome")) == (4, 1)
+    for i in range(8):
+        end(i)
+    assert len(joiner._recorded) <= 5
+
+
+def test_memory_holds_an_attempt_for_an_hour_after_the_last_word(monkeypatch):
+    moment = [100.0]
+    monkeypatch.setattr(joining.time, "monotonic", lambda: moment[0])
+    joiner, end = joiner_of(2)
+    moment[0] += 1800
+    joiner.decided(RoutingDecision(task_id=UUID(int=1), chosen=Candidate(pool="p")), is_dated=False)
+    moment[0] += 1801
+    assert joiner.n_waiting("decision") == 1
+    end(1)
+    assert (joiner.n_waiting("decision"), joiner.n_waiting("outcome")) == (0, 0)
+    end(0)
+    assert joiner.n_waiting("outcome") == 1
+
+
+SIDES = ("decision", "start", "outcome")
+Told = tuple[int, int, str, str, bool]
+"""What is told: the task, the attempt, the side, the tier of its decision, the success of its outcome."""
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[Told]:
+    """Draw what is told of a few tasks, in any order, each side of an attempt up to three times.
+
+    A second attempt follows an execution, and begins with its decision or its start.
+    """
+    tasks: list[list[Told]] = []
+    for task in range(draw(st.integers(1, 3))):
+        told: list[Told] = []
+        for attempt in range(draw(st.integers(1, 2))):
+            tier, success = draw(st.sampled_from(("small", "medium", "large"))), draw(st.booleans())
+            some = draw(st.lists(st.sampled_from(SIDES), min_size=1, unique=True))
+            sides = sorted({*some, "decision", "outcome"} if draw(st.booleans()) or attempt else some)
+            order = draw(st.permutations(sides + draw(st.lists(st.sampled_from(sides), max_size=2))))
+            if attempt:
+                order.sort(key="outcome".__eq__)
+            told += [(task, attempt, side, tier, success) for side in order]
+            if not {"decision", "outcome"} <= set(sides):
+                break
+        tasks.append(told)
+    turns = draw(st.permutations([task for task, told in enumerate(tasks) for _ in told]))
+    rest = [iter(told) for told in tasks]
+    return [next(rest[task]) for task in turns]
+
+
+Executions = list[tuple[str, str, bool, float]]
+
+
+async def tell_story(
+    telemetry: TelemetryCapture, bus: MessageBus, group: str, story: list[Told], over_bus: bool
+) -> None:
+    for task, attempt, side, tier, success in story:
+        seconds = 100 * attempt + 10 * SIDES.index(side)
+        data = {"task_id": f"{group}-{task}", "task_group": group, "timestamp": after(seconds)}
+        data |= {"routing": {"tier": tier}} if side == "decision" else {}
+        data |= {"success": success} if side == "outcome" else {}
+        if side == "outcome" and over_bus:
+            await bus.publish({"type": "TASK_COMPLETED", "payload": data})
+            await bus.drain()
+        else:
+            assert await getattr(telemetry, CALLS[side])(data)
+
+
+def expected_of(group: str, story: list[Told]) -> tuple[Executions, tuple[int, int]]:
+    """Return the executions that a story tells of, and how many decisions and outcomes have to wait."""
+    sides: dict[tuple[int, int, str, bool], set[str]] = {}
+    for task, attempt, side, tier, success in story:
+        sides.setdefault((task, attempt, tier, success), set()).add(side)
+    whole = {attempt: told for attempt, told in sides.items() if {"decision", "outcome"} <= told}
+    executions = [
+        (f"{group}-{task}", tier, success, 100.0 * attempt + 10 * ("start" in told))
+        for (task, attempt, tier, success), told in whole.items()
+    ]
+    others = [told for attempt, told in sides.items() if attempt not in whole]
+    return sorted(executions), (sum("decision" in t for t in others), sum("outcome" in t for t in others))
+
+
+def test_any_interleaving_ends_in_the_executions_it_tells_of(path):
+    everything: dict[str, Executions] = {}
+
+    @settings(max_examples=25)
+    @given(story=stories(), over_bus=st.booleans())
+    def holds(story: list[Told], over_bus: bool) -> None:
+        async def orchestrate() -> tuple[int, int]:
+            async with MessageBus() as bus:
+                telemetry = TelemetryCapture(bus, learning_db=path)
+                await telemetry.initialize()
+                await tell_story(telemetry, bus, group, story, over_bus)
+                return counts(telemetry)
+
+        group = uuid4().hex
+        everything[group], left = expected_of(group, story)
+        assert asyncio.run(orchestrate()) == left
+
+    holds()
+    query = (
+        "select task_group, external_id, model_tier, success, epoch(timestamp - cast($start as timestamp)) "
+        "from executions where task_group in (select unnest($groups)) order by all"
+    )
+    params = {"start": START.replace(tzinfo=None), "groups": list(everything)}
+    found: dict[str, Executions] = {group: [] for group in everything}
+    for group, *row in Store(path).sql(query, params).rows():
+        found[group].append(tuple(row))
+    assert found == everything

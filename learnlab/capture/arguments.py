@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 from uuid import UUID
@@ -46,8 +46,8 @@ class Arguments:
         if self._describes:
             return told
         given = [*args, *kwargs.values()]
-        like = (one for one in given if isinstance(one, Mapping) or not isinstance(one, _NO_TASK))
-        texts = (one for one in reversed(given) if isinstance(one, str))
+        like = (one for one in given if not issubclass(type(one), _NO_TASK))
+        texts = (one for one in reversed(given) if issubclass(type(one), str))
         return next(like, next(texts, told or None))
 
     def tasks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:
@@ -55,7 +55,7 @@ class Arguments:
         given = [*args, *kwargs.values()]
         if self._is_given("tasks", args, kwargs):
             given = [self.named("tasks", args, kwargs)]
-        return next((list(one) for one in given if isinstance(one, list | tuple)), None)
+        return next((list(one) for one in given if issubclass(type(one), list | tuple)), None)
 
     def named(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the argument of a name, however it was given; None when it was not."""

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import wraps
-from types import FunctionType, MethodType
+from types import AsyncGeneratorType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
 from learnlab.capture.attempt import Call, not_captured
@@ -81,15 +81,19 @@ async def _awaited(call: Call, awaitable: Awaitable[Any]) -> Any:
 
 
 def _followed(call: Call, result: Any) -> Any:
-    """Return what a plain function returned, its call over now or as soon as the result is there."""
-    if isinstance(result, asyncio.Future):
+    """Return what a plain function returned, its call over now or as soon as the result is there.
+
+    Goes by the result's type: what an object says of itself may raise.
+    """
+    kind = type(result)
+    if issubclass(kind, asyncio.Future):
         return result.get_loop().create_task(_awaited(call, result))
-    if inspect.isawaitable(result):
+    if hasattr(kind, "__await__") or (kind is GeneratorType and inspect.isawaitable(result)):
         return _awaited(call, result)
-    if isinstance(result, Future):
+    if issubclass(kind, Future):
         result.add_done_callback(lambda future: _done(call, future))
         return result
-    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+    if issubclass(kind, GeneratorType | AsyncGeneratorType):
         call.is_timed = False
         call.over()
         return result

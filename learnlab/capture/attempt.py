@@ -12,13 +12,17 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
 
+from pydantic import ValidationError
+
 from learnlab.capture.recorder import Recorder
-from learnlab.events import AttemptEvent, Event, RoutingDecision, Side, executed
-from learnlab.models import DurationSource, now
+from learnlab.events import AttemptEvent, Event, RoutingDecision, Side
+from learnlab.lenient import record_of
+from learnlab.models import UNKNOWN, DurationSource, ExecutionRecord, now
 
 _log = logging.getLogger("learnlab.capture")
 
@@ -57,7 +61,7 @@ class Attempt:
         self._is_news = is_news
         self._is_only_decided = False
         self._pool: dict[str, Any] = {}
-        self._start: AttemptEvent | None = None
+        self._began: datetime | None = None
 
     def begin(self, recorder: Recorder, outer: Call | None) -> None:
         """Join the attempt at the same task that runs already, else note that this one started."""
@@ -71,14 +75,16 @@ class Attempt:
         self.known["source"] = "capture"
         if parent:
             self.known.setdefault("parent_task_id", str(parent.task_id))
-        self._start = AttemptEvent(
-            attempt_id=self.attempt_id,
-            side=Side.START,
-            task_id=self.task_id,
-            timestamp=now(),
-            known=self.known,
+        self._began = now()
+        recorder.note(
+            AttemptEvent.model_construct(
+                attempt_id=self.attempt_id,
+                side=Side.START,
+                task_id=self.task_id,
+                timestamp=self._began,
+                known=self.known,
+            )
         )
-        recorder.note(self._start)
 
     def decided(self, decision: RoutingDecision) -> RoutingDecision | None:
         """Take what the call returned as a decision on the task, and no outcome; return it when it now waits for one.
@@ -107,18 +113,31 @@ class Attempt:
         if self.same_as:
             self.same_as.heard = said
             return []
-        if self._pool:
-            metadata = self._pool.get("metadata", {}) | said.get("metadata", {})
-            said = self._pool | said | {"metadata": metadata}
-        outcome = AttemptEvent(
-            attempt_id=self.attempt_id,
-            side=Side.OUTCOME,
-            task_id=self.task_id,
-            timestamp=self._start.timestamp if self._start else now(),
-            known=said,
-        )
-        record = executed(self.decision, self._start, outcome)
+        sides = [self.known, self._pool, said]
+        if self.decision:
+            sides = [self.decision.task, self.decision.chosen.known(), *sides]
+        known: dict[str, Any] = {}
+        metadata: dict[str, Any] = {}
+        for side in sides:
+            known |= side
+            metadata |= side.get("metadata", {})
+        started = {"task_id": self.task_id, "record_key": self.attempt_id, "timestamp": self._began}
+        record = _record(known | started | {"metadata": metadata})
         return [self.decision, record] if self.decision and self._is_news else [record]
+
+
+def _record(known: dict[str, Any]) -> ExecutionRecord:
+    """Return the execution of which these fields are known, as `record_of` does; faster where all of them fit."""
+    try:
+        return ExecutionRecord(**(_NOBODY_KNOWS | known))
+    except ValidationError:
+        return record_of(known)
+
+
+_NOBODY_KNOWS = {
+    "task_description": "",
+    **dict.fromkeys(("task_type", "repo", "model_tier", "pool_type"), UNKNOWN),
+}
 
 
 class Call:
@@ -181,16 +200,19 @@ class Call:
 
     def _events(self, result: Any, error: BaseException | None) -> list[Event]:
         seconds = perf_counter() - self._began if self.is_timed else None
-        events: list[Event] = []
         try:
-            for attempt, said in zip(self.attempts, self._read(self.attempts, result, error), strict=True):
-                events += attempt.ended(said, seconds)
+            told = self._read(self.attempts, result, error)
         except Exception as failure:
-            not_captured(self._what, failure)
-        self.at, self.outer = (
-            {},
-            None,
-        )  # a task that was begun in here may go on for ever, and holds this call
+            not_captured(f"what came of {self._what}", failure)
+            told = [{} for _ in self.attempts]
+        events: list[Event] = []
+        for attempt, said in zip(self.attempts, told, strict=True):
+            try:
+                events += attempt.ended(said, seconds)
+            except Exception as failure:
+                not_captured(self._what, failure)
+        # A task that was begun in here may go on for ever, and holds this call: let go of what it holds.
+        self.at, self.outer = {}, None
         for attempt in self.attempts:
             attempt.task = None
         return events

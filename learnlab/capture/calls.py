@@ -108,10 +108,11 @@ class capturing:
 
     def add(self, **known: Any) -> None:
         """Say fields of the execution by their names; what breaks a limit is set aside in its metadata."""
-        metadata = self._said.get("metadata", {})
-        self._said |= {name: plain(value) for name, value in known.items()}
-        if isinstance(own := self._said.get("metadata"), dict):
-            self._said["metadata"] = metadata | own
+        said = {name: plain(value) for name, value in known.items()}
+        if "metadata" in said:
+            own = said["metadata"] if isinstance(said["metadata"], dict) else {"metadata": said["metadata"]}
+            said["metadata"] = self._said.get("metadata", {}) | own
+        self._said |= said
 
     def __enter__(self) -> Self:
         self._said = {}
@@ -204,6 +205,8 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
             f"{name}={value!r} is outside of what an execution may hold: see learnlab.ExecutionRecord"
         )
     fields = {name: plain(value) for name, value in known.items()}
+    if not isinstance(fields.get("metadata", {}), dict):
+        raise CaptureError("metadata must be a dict")
     if "task_description" in fields:
         fields["task_description"] = cut(fields["task_description"], mapping.MAX_TASK_DESCRIPTION)
     if "task_id" in fields:

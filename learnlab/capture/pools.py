@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from learnlab.capture import mapping, routing
 from learnlab.capture.arguments import Arguments
 from learnlab.capture.around import around
-from learnlab.capture.attempt import Attempt, Call
+from learnlab.capture.attempt import Attempt, Call, not_captured
 from learnlab.capture.batches import NOTHING, result_of_each
 from learnlab.capture.failures import is_cancellation, message_of
 from learnlab.capture.open_decisions import OpenDecisions
@@ -102,15 +102,21 @@ class _Captured:
         return Call(name, self._recorder, attempts, read, is_timed=False)
 
     def _attempt(self, task: Any, pool_id: Any) -> Attempt:
-        known: dict[str, Any] = mapping.task_fields(
-            task, self._pool if pool_id is None else pool_behind(self._pool, pool_id)
-        )
+        """Return an attempt at a task; of one that cannot be read nothing is known but that it was executed."""
+        known: dict[str, Any] = {}
+        task_id, decision, is_news = uuid4(), None, False
+        try:
+            pool = self._pool if pool_id is None else pool_behind(self._pool, pool_id)
+            known = dict(mapping.task_fields(task, pool))
+            task_id, _ = mapping.task_id_of(task)
+            decision = _open.take(self._recorder.store.path, task_id)
+            if decision is None:
+                decision, is_news = _carried(task, task_id, known), True
+        except Exception as error:
+            not_captured("what a task says", error)
         if pool_id is not None:
             known["metadata"] = {"pool_id": str(pool_id)} | known.get("metadata", {})
-        task_id, _ = mapping.task_id_of(task)
-        if decision := _open.take(self._recorder.store.path, task_id):
-            return Attempt(task, task_id, known, decision)
-        return Attempt(task, task_id, known, _carried(task, task_id, known), is_news=True)
+        return Attempt(task, task_id, known, decision, is_news)
 
     def _read_one(
         self, may_decide: bool, attempts: Sequence[Attempt], result: Any, error: BaseException | None

@@ -69,10 +69,10 @@ class Drainer:
         self._is_made = False
         self._some, self._enough, self._closing = threading.Event(), threading.Event(), threading.Event()
 
-    def told(self, n: int) -> None:
-        """Take note that n events wait; takes about a microsecond."""
+    def told(self, n: int) -> bool:
+        """Take note that n events wait; return whether somebody is going to look: not in a forked child."""
         if _is_forked:
-            return
+            return False
         self._n += n
         if not self._some.is_set():
             self._since = time.monotonic()
@@ -80,6 +80,7 @@ class Drainer:
             self._start()
         if self._n >= ENOUGH and not self._enough.is_set():
             self._enough.set()
+        return True
 
     def flush(self, seconds: float) -> bool:
         """Drain what waits now in the caller's own thread; return whether all of it is in the store.

@@ -20,10 +20,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from uuid import UUID
 
 from learnlab.capture.draining import Drainer
 from learnlab.errors import StoreError
-from learnlab.events import Event
+from learnlab.events import AttemptEvent, Event
+from learnlab.models import ExecutionRecord
 from learnlab.settings import settings, store_path
 from learnlab.store import LearningDatabase, Store
 from learnlab.store.lines import lines_of
@@ -33,6 +35,9 @@ _log = logging.getLogger("learnlab.capture")
 
 MOST_IN_MEMORY = 10_000
 """Events that one recorder keeps in memory while the disk refuses them."""
+
+SOON = 1.0
+"""Seconds after which the start of an attempt is written down: most have ended by then, and need no start."""
 
 _AT_ONCE = 100
 """Events of those in memory that are tried at once."""
@@ -55,6 +60,7 @@ class Recorder:
         self._drainer = Drainer(self.store.path, self._rewritten)
         self._memory = threading.Lock()
         self._unwritten: deque[Event] = deque()
+        self._starts: dict[UUID, tuple[float, AttemptEvent]] = {}
         self._is_refused = self._is_full = False
         self.n_lost = 0
         """How many events were given up: no line can hold them, or memory was full while the disk refused."""
@@ -103,9 +109,15 @@ class Recorder:
             return False
         return True
 
-    def note(self, *events: Event) -> None:
-        """Write events down without waiting for the disk: for starts, which nobody waits for."""
-        self._written(events)
+    def note(self, start: AttemptEvent) -> None:
+        """Take note of the start of an attempt, which is written down when the attempt goes on for a second.
+
+        So a short one costs no second line, and one that is still running when its process dies is reported.
+        """
+        if self._drainer.told(0):
+            self._starts[start.attempt_id] = (time.monotonic(), start)
+        else:
+            self._written([start])
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Write what waits in memory and drain the spool into the store; return whether nothing waits any more.
@@ -122,7 +134,7 @@ class Recorder:
 
         What is recorded afterwards begins anew.
         """
-        self._rewritten()
+        self._rewritten(is_last=True)
         self._drainer.close()
         with self._rounds:
             committer, self._committer = self._committer, None
@@ -132,6 +144,9 @@ class Recorder:
 
     def _written(self, events: Sequence[Event]) -> int | None:
         """Return the number up to which the spool is to be synced for these events; None when not all are written."""
+        for event in events:
+            if isinstance(event, ExecutionRecord) and event.record_key:
+                self._starts.pop(event.record_key, None)
         try:
             if self._unwritten:
                 self._rewrite()
@@ -196,8 +211,15 @@ class Recorder:
                 self._is_refused = self._is_full = False
                 _log.warning("%s takes events again; %d are lost so far", self.store.name, self.n_lost)
 
-    def _rewritten(self) -> bool:
-        """Write what waits in memory; return whether nothing waits there any more."""
+    def _rewritten(self, is_last: bool = False) -> bool:
+        """Write what waits in memory, and starts that are due; return whether nothing else waits there any more."""
+        due = time.monotonic() - (0.0 if is_last else SOON)
+        for attempt_id, (noted, start) in list(self._starts.items()):
+            if noted <= due and attempt_id in self._starts:
+                del self._starts[attempt_id]
+                self._written([start])
+        if self._starts:
+            self._drainer.told(0)
         if self._unwritten:
             with suppress(StoreError):
                 self._rewrite()

@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from learnlab.capture import draining, recorder
 from learnlab.capture.recorder import Recorder, recorder_for
 from learnlab.events import AttemptEvent
+from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
 from learnlab.store import LearningDatabase, Store, spool
 from learnlab.store.lock import held
@@ -96,9 +98,45 @@ def test_one_recorder_serves_a_store_however_it_is_named(home, tmp_path):
 
 def test_what_is_recorded_is_read_at_once(eager, store, make_record):
     assert eager.record(make_record(), make_record())
-    eager.note(make_record())
+    eager.record(make_record())
     assert asyncio.run(eager.arecord(make_record()))
     assert count(store) == 4
+
+
+def start_of(record: ExecutionRecord) -> AttemptEvent:
+    return AttemptEvent(
+        attempt_id=record.record_key, side="start", task_id=record.task_id, known={"repo": "shop"}
+    )
+
+
+def test_a_start_is_written_down_only_when_its_attempt_goes_on(rec, make_record, monkeypatch):
+    short, long = make_record(record_key=uuid4()), make_record(record_key=uuid4())
+    rec.note(start_of(short))
+    rec.note(start_of(long))
+    assert rec.record(short)
+    assert n_spooled(rec) == 1
+    assert rec._rewritten()
+    assert n_spooled(rec) == 1
+    monkeypatch.setattr(recorder, "SOON", 0.0)
+    assert rec._rewritten()
+    assert n_spooled(rec) == 2
+    assert rec._rewritten()
+    assert n_spooled(rec) == 2
+
+
+def test_the_start_of_what_runs_on_is_written_though_nothing_else_happens(
+    eager, store, make_record, monkeypatch
+):
+    monkeypatch.setattr(draining, "OLDEST", 0.1)
+    monkeypatch.setattr(recorder, "SOON", 0.2)
+    eager.note(start_of(make_record(record_key=uuid4())))
+    until(lambda: store.sql("select count(*) from open_attempts").item() == 1)
+
+
+def test_starts_of_what_still_runs_at_the_end_are_written(rec, store, make_record):
+    rec.note(start_of(make_record(record_key=uuid4())))
+    rec.close()
+    assert store.sql("select side from open_attempts").rows() == [("start",)]
 
 
 def test_two_hundred_who_wait_share_a_few_fsyncs_and_the_loop_goes_on(rec, make_record, monkeypatch):
@@ -203,7 +241,7 @@ def test_a_disk_that_refuses_costs_nothing_but_patience(rec, make_record, monkey
     monkeypatch.setattr(os, "write", full)
     assert not rec.record(records[1], records[2])
     assert not asyncio.run(rec.arecord(records[3]))
-    rec.note(records[4])
+    rec.record(records[4])
     assert rec.unwritten == 4
     assert not rec.flush(1)
     assert [r.levelname for r in caplog.records] == ["WARNING"]
@@ -269,10 +307,10 @@ def test_a_spool_that_somebody_replaced_by_a_file_is_tried_again(rec, make_recor
 
 def test_a_hundred_events_are_drained_at_once_and_few_after_a_while(eager, store, make_record, monkeypatch):
     for _ in range(150):
-        eager.note(make_record())
+        eager.record(make_record())
     until(lambda: not spool.waiting(store.path))
     monkeypatch.setattr(draining, "OLDEST", 0.1)
-    eager.note(make_record())
+    eager.record(make_record())
     until(lambda: not spool.waiting(store.path))
     assert store.sql("select sum(n_accepted) from ledger where kind = 'spool'").item() == 151
 
@@ -332,7 +370,7 @@ def test_a_closed_recorder_begins_anew(eager, store, make_record):
     assert spool.waiting(store.path) == []
     assert asyncio.run(eager.arecord(make_record()))
     for _ in range(120):
-        eager.note(make_record())
+        eager.record(make_record())
     until(lambda: not spool.waiting(store.path))
     eager.close()
     eager.close()

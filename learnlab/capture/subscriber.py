@@ -147,7 +147,7 @@ class Subscription:
     async def _run(self) -> None:
         since = perf_counter()
         try:
-            while line := self._next():
+            while not self._stopped and (line := self._next()):
                 self._in_hand = line
                 try:
                     await self._hand_over(line)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from learnlab.capture import overflow, subscriber
 from learnlab.capture.bus import MessageBus
 from learnlab.capture.overflow import Backlog
-from learnlab.capture.recorder import recorder_for
+from learnlab.capture.recorder import Recorder, recorder_for
 from learnlab.errors import BusError
 from learnlab.events import Message, MessageType
 
@@ -403,6 +403,28 @@ def test_a_store_that_cannot_be_written_changes_nothing_for_the_bus(tmp_path):
             bus.subscribe(None, taker)
             await bus.publish(beat(1))
         assert (taker.ns, bus.n_dead_letters) == ([1], 1)
+
+    run(work())
+
+
+def test_a_recorder_that_breaks_stays_without_effect_on_subscribers(store, monkeypatch):
+    async def breaks(self, *events):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Recorder, "arecord", breaks)
+
+    async def work():
+        got = []
+
+        async def odd(message):
+            got.append(message.payload["n"])
+            raise ValueError("no")
+
+        async with MessageBus(learning_db=store) as bus:
+            bus.subscribe(None, odd)
+            await bus.publish(beat(1))
+            await bus.publish(beat(2))
+        assert (got, bus.n_dead_letters) == ([1, 2], 2)
 
     run(work())
 
@@ -803,8 +825,8 @@ def test_another_event_loop_gets_a_clear_error_and_can_hand_over_from_its_thread
     run(work())
 
 
-def test_a_loop_that_ends_without_closing_loses_nothing():
-    bus, got = MessageBus(limit=2), []
+def test_a_loop_that_ends_without_closing_loses_nothing(store):
+    bus, got = MessageBus(limit=2, learning_db=store), []
 
     async def take(message):
         if message.payload["n"] == 0:
@@ -825,3 +847,5 @@ def test_a_loop_that_ends_without_closing_loses_nothing():
     assert bus.waiting() == {"take": 4}
     run(go_on())
     assert got == [1, 2, 3, 4, 5]
+    recorder_for(store).close()
+    assert store.sql("select subscriber, payload ->> 'n' from dead_letters").rows() == [("take", "0")]

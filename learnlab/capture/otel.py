@@ -150,7 +150,7 @@ class LearnlabSpanProcessor(_Base):
             trace.is_over = trace.is_over or span.parent is None or span.parent.is_remote
             if trace.is_over:
                 self._over.add(own.trace_id)
-            if trace.is_over or self._is_full:
+            if (trace.is_over or self._is_full) and not self._wake.is_set():
                 self._wake.set()
 
     @property

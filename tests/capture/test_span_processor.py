@@ -231,7 +231,7 @@ def test_a_real_trace_gives_the_records_of_its_file(shared_data, writer, path):
 
 
 WORDS = st.text(max_size=12) | st.lists(st.text(max_size=5), max_size=3)
-NUMBERS = st.integers(-(1 << 63), (1 << 63) - 1)
+NUMBERS = st.integers(-(10**15), 10**15)
 ATTRIBUTES = st.fixed_dictionaries(
     {},
     optional={name: NUMBERS if ".usage." in name else WORDS for name in [*CHAT, *AGENT, *TOOL]}

@@ -35,6 +35,7 @@ class Worker:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._is_killed = False
         self.is_idle = True
 
     @classmethod
@@ -69,9 +70,11 @@ class Worker:
         return output, said["cpu_seconds"]
 
     def kill(self) -> None:
-        """End the process now; `gone` waits until it has ended."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        """End the process now, once; `gone` waits until it has ended."""
+        if not self._is_killed:
+            self._is_killed = True
+            with suppress(ProcessLookupError):
+                self._process.kill()
 
     async def gone(self) -> None:
         """Take what the process still had to say, and wait until it has ended."""

@@ -79,7 +79,10 @@ OWN = [
 
 
 def hostile_run(folder: Path) -> ReportRun:
-    """Run every notebook of the house and two of our own on a store full of hostile text."""
+    """Run the notebooks of the house and two of our own on a store full of hostile text.
+
+    Left out is the one that fills its store by itself: it would add to what the others look at.
+    """
     store = Store(folder / "hostile.duckdb").ensure()
     refused = pl.DataFrame([[1], [HOSTILE], [HOSTILE]], schema=REJECTED_SCHEMA)
     store.add(hostile_executions(600), refused, n_rows_read=601, source=HOSTILE, mapping=HOSTILE)
@@ -89,11 +92,10 @@ def hostile_run(folder: Path) -> ReportRun:
     nbformat.write(
         new_notebook(cells=[cell, new_code_cell("raise ValueError(text)")]), folder / "fails.ipynb"
     )
-    house = sorted(str(path) for path in resources("notebooks").glob("*.ipynb"))
+    there = sorted(resources("notebooks").glob("*.ipynb"))
+    house = [str(path) for path in there if path.stem != "12_live_capture"]
     named = [*house, str(folder / "ours.ipynb"), str(folder / "fails.ipynb")]
-    return run_reports(
-        named, {"text": HOSTILE, "seconds": "1"}, db=store.path, out=folder / "out", timeout=300
-    )
+    return run_reports(named, {"text": HOSTILE}, db=store.path, out=folder / "out", timeout=300)
 
 
 @pytest.fixture(scope="module")

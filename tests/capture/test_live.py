@@ -15,10 +15,12 @@ import pytest
 
 from learnlab import intervals
 from learnlab.capture.recorder import recorder_for
+from learnlab.errors import ReportError
 from learnlab.events import Candidate, RoutingDecision
 from learnlab.models import ExecutionRecord
 from learnlab.reports import live, live_charts, live_sentences
 from learnlab.reports.marks import TIER_COLOURS
+from learnlab.reports.notebooks import own_store
 from learnlab.store import Store
 from learnlab.store.spool import SpoolWriter
 
@@ -271,3 +273,10 @@ def test_the_figure_of_times_is_in_their_order() -> None:
     ]
     assert "each part of an execution" in chart["description"]
     assert json.dumps(chart)
+
+
+def test_the_example_is_reported_in_its_own_store_and_with_no_other() -> None:
+    assert own_store(["12_live_capture"]) == "live"
+    assert own_store([]) == ""
+    with pytest.raises(ReportError, match="12_live_capture and 20_tier_performance work in different stores"):
+        own_store(["20_tier_performance", "12_live_capture"])

@@ -3,24 +3,21 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from conftest import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnlab.capture import joining
 from learnlab.capture.bus import MessageBus
 from learnlab.capture.telemetry import TelemetryCapture
 from learnlab.errors import CaptureError
-from learnlab.events import AttemptEvent, Candidate, RoutingDecision, Side
 from learnlab.models import as_uuid
 from learnlab.settings import settings as learnlab_settings
 from learnlab.store import Store
@@ -147,24 +144,6 @@ def test_the_calls_of_the_integration_guide_make_one_execution(path, task):
     assert Store(path).sql(pools).rows() == [("pool_created", "pool-local", "mahavishnu")]
 
 
-def test_the_pool_manager_of_the_quick_start_adds_its_start(path, task):
-    tell(
-        path,
-        task,
-        ("start", {"pool_id": "p-1", "timestamp": after(1)}),
-        ("decision", {"routing": SMALL, "timestamp": after(0)}),
-        (
-            "complete",
-            {"pool_id": "p-1", "success": False, "error_message": "timed out", "timestamp": after(4)},
-        ),
-    )
-    (row,), sides = stored(path, task)
-    assert (row["success"], row["error_type"], row["model_tier"]) == (False, "timeout", "small")
-    assert (row["timestamp"], row["duration_seconds"]) == (START.replace(tzinfo=None, second=1), 3.0)
-    assert (row["duration_source"], row["pool_type"]) == ("wall", "unknown")
-    assert sides == []
-
-
 def test_an_outcome_before_its_decision_waits_for_it(path, task):
     telemetry = tell(path, task, ("outcome", {"success": True, "duration_seconds": 2}))
     assert (counts(telemetry), stored(path, task)) == ((0, 1), ([], ["outcome"]))
@@ -175,15 +154,6 @@ def test_an_outcome_before_its_decision_waits_for_it(path, task):
     assert sides == []
 
 
-def test_what_never_meets_its_other_side_is_reported_by_the_store(path, task):
-    telemetry = tell(path, task, ("decision", {"routing": SMALL, "timestamp": after(0)}))
-    tell(path, f"{task}-2", ("outcome", {"success": True}))
-    assert counts(telemetry) == (1, 0)
-    query = "select kind from orphans where external_id in ($one, $two) order by kind"
-    orphans = Store(path).sql(query, {"one": task, "two": f"{task}-2"})
-    assert orphans["kind"].to_list() == ["decision without outcome", "outcome without decision"]
-
-
 def test_a_decision_and_an_outcome_of_two_processes_meet_in_the_store(path, task):
     tell(path, task, ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}))
     assert stored(path, task) == ([], ["decision"])
@@ -191,22 +161,6 @@ def test_a_decision_and_an_outcome_of_two_processes_meet_in_the_store(path, task
     (row,), _ = stored(path, task)
     assert (row["model_tier"], row["propensity"], row["success"]) == ("small", 0.75, True)
     assert counts(telemetry) == (0, 1)
-
-
-@pytest.mark.parametrize("told", [{"task_data": TASK}, {"task": TASK}, {"task_type": "refactor"}])
-def test_an_outcome_that_says_what_its_task_was_needs_no_decision(path, task, told):
-    telemetry = tell(path, task, ("outcome", {"success": True, "type": "TASK_COMPLETED", **told}))
-    assert counts(telemetry) == (0, 0)
-    (row,), _ = stored(path, task)
-    assert (row["task_type"], row["model_tier"], row["success"]) == ("refactor", "unknown", True)
-
-
-def test_a_late_decision_completes_an_execution_that_needed_none(path, task):
-    told = [("outcome", {"success": True, "task_data": TASK}), ("decision", {"routing": LARGE})]
-    tell(path, task, *told)
-    (row,), sides = stored(path, task)
-    assert (row["model_tier"], row["repo"], row["success"]) == ("large", "shop", True)
-    assert sides == []
 
 
 def test_an_outcome_that_is_told_three_times_is_one_execution(path, task):
@@ -235,110 +189,6 @@ def test_an_outcome_that_is_told_three_times_is_one_execution(path, task):
     assert [one.get("quality_score") for one in published] == [None, 90.0]
     assert {one["attempt_id"] for one in published} == {row["record_key"]}
     assert sides == []
-
-
-def test_a_contradicting_verdict_corrects_the_one_before_it(path, task):
-    told = {"success": True, "duration_seconds": 3.0, "quality_score": 90}
-    failed = {"success": False, "error_message": "validation of the output failed", "quality_score": 10}
-    tell(
-        path,
-        task,
-        ("decision", {"routing": SMALL}),
-        ("outcome", told),
-        ("outcome", failed),
-        ("outcome", told),
-    )
-    (row,), _ = stored(path, task)
-    assert (row["success"], row["error_type"], row["quality_score"]) == (False, "validation", 10.0)
-    assert row["duration_seconds"] == 3.0
-    assert row["metadata"]["contradicted"] == {"success": True, "success_source": "harness"}
-
-
-def test_a_better_source_keeps_its_verdict(path, task):
-    checked = {"success": False, "success_source": "verifier", "error_message": "3 tests failed"}
-    tell(path, task, ("decision", {"routing": SMALL}), ("outcome", checked), ("outcome", {"success": True}))
-    (row,), _ = stored(path, task)
-    assert (row["success"], row["success_source"]) == (False, "verifier")
-    assert row["metadata"]["contradicted"] == {"success": True, "success_source": "harness"}
-
-
-def test_the_same_task_decided_again_is_another_attempt(path, task):
-    tell(
-        path,
-        task,
-        ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}),
-        ("outcome", {"success": False, "error_message": "timeout"}),
-        ("decision", {"routing": LARGE, "timestamp": after(10)}),
-        ("outcome", {"success": True}),
-        ("outcome", {"success": True, "quality_score": 70}),
-    )
-    (first, second), sides = stored(path, task)
-    assert (first["model_tier"], first["success"]) == ("small", False)
-    assert (second["model_tier"], second["success"], second["quality_score"]) == ("large", True, 70.0)
-    assert (first["task_id"], second["task_id"]) == (str(as_uuid(task)), second["record_key"])
-    assert first["external_id"] == second["external_id"] == task
-    assert second["task_type"] == "refactor"
-    query = "select task_id::varchar from routing_decisions where decision_id = $key"
-    assert Store(path).sql(query, {"key": second["record_key"]}).rows() == [(second["task_id"],)]
-    assert sides == []
-
-
-def test_a_task_that_is_started_again_goes_by_its_decision_without_the_propensity(path, task):
-    started = {"pool_id": "p-1", "timestamp": after(1)}
-    tell(
-        path,
-        task,
-        ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}),
-        ("start", started),
-        ("outcome", {"success": False, "timestamp": after(2)}),
-        ("start", started),
-        ("start", started | {"timestamp": after(3)}),
-        ("outcome", {"success": True, "timestamp": after(5)}),
-    )
-    (first, second), sides = stored(path, task)
-    assert [row["success"] for row in (first, second)] == [False, True]
-    assert [row["model_tier"] for row in (first, second)] == ["small", "small"]
-    assert [row["propensity"] for row in (first, second)] == [0.75, None]
-    assert second["duration_seconds"] == 2.0
-    assert sides == []
-
-
-def test_another_choice_before_the_outcome_leaves_the_first_decision_open(path, task):
-    tell(
-        path,
-        task,
-        ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}),
-        ("decision", {"routing": LARGE, "timestamp": after(1)}),
-        ("outcome", {"success": True}),
-    )
-    (row,), sides = stored(path, task)
-    assert (row["model_tier"], row["task_type"]) == ("large", "refactor")
-    assert sides == ["decision"]
-
-
-def test_a_decision_that_is_told_again_with_more_is_one(path, task):
-    tell(
-        path,
-        task,
-        ("decision", {"routing": {"tier": "small"}, "timestamp": after(0)}),
-        ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}),
-        ("outcome", {"success": True}),
-        ("decision", {"routing": {"tier": "small"}, "timestamp": after(0)}),
-    )
-    (row,), sides = stored(path, task)
-    assert (row["model"], row["task_type"], sides) == ("m-1", "refactor", [])
-
-
-def test_a_clock_that_goes_backwards_makes_no_duration(path, task):
-    tell(
-        path,
-        task,
-        ("decision", {"routing": SMALL, "timestamp": after(20)}),
-        ("start", {"timestamp": after(10)}),
-        ("outcome", {"success": True, "timestamp": after(0)}),
-    )
-    (row,), _ = stored(path, task)
-    assert (row["duration_seconds"], row["success"]) == (None, True)
 
 
 def test_whatever_order_concurrent_calls_come_in_each_task_is_one_execution(path, task, durable):
@@ -553,43 +403,6 @@ def test_a_disk_that_refuses_breaks_nothing_and_gets_it_later(tmp_path, task):
 
     assert asyncio.run(orchestrate()) == ([False, False], True, (0, 0))
     assert len(stored(store.path, task)[0]) == 1
-
-
-def joiner_of(n: int) -> tuple[joining.Joiner, Callable[[int], None]]:
-    joiner = joining.Joiner()
-
-    def end(i: int) -> None:
-        event = AttemptEvent(side=Side.OUTCOME, task_id=UUID(int=i), known={"success": True})
-        joiner.told(event, is_dated=False)
-
-    for i in range(n):
-        joiner.decided(RoutingDecision(task_id=UUID(int=i), chosen=Candidate(tier="small")), is_dated=False)
-    return joiner, end
-
-
-def test_memory_holds_so_many_attempts_and_leaves_the_oldest_to_the_store(monkeypatch):
-    monkeypatch.setattr(joining, "CAPACITY", 5)
-    joiner, end = joiner_of(8)
-    assert joiner.n_waiting("decision") == 5
-    end(0)
-    assert (joiner.n_waiting("decision"), joiner.n_waiting("outcome")) == (4, 1)
-    for i in range(8):
-        end(i)
-    assert len(joiner._recorded) <= 5
-
-
-def test_memory_holds_an_attempt_for_an_hour_after_the_last_word(monkeypatch):
-    moment = [100.0]
-    monkeypatch.setattr(joining.time, "monotonic", lambda: moment[0])
-    joiner, end = joiner_of(2)
-    moment[0] += 1800
-    joiner.decided(RoutingDecision(task_id=UUID(int=1), chosen=Candidate(pool="p")), is_dated=False)
-    moment[0] += 1801
-    assert joiner.n_waiting("decision") == 1
-    end(1)
-    assert (joiner.n_waiting("decision"), joiner.n_waiting("outcome")) == (0, 0)
-    end(0)
-    assert joiner.n_waiting("outcome") == 1
 
 
 SIDES = ("decision", "start", "outcome")

@@ -21,7 +21,19 @@ from learnlab.capture.failures import (
     type_of_name,
     type_of_status,
 )
-from learnlab.capture.said import as_said, cut, mapped, member, name_of, number, opened, prose, said, word
+from learnlab.capture.said import (
+    as_said,
+    cut,
+    is_a,
+    mapped,
+    member,
+    name_of,
+    number,
+    opened,
+    prose,
+    said,
+    word,
+)
 from learnlab.ingest.logs.shapes import last_part
 from learnlab.models import MAX_ERROR_MESSAGE, ErrorType, SuccessSource, Tier, as_uuid
 
@@ -36,7 +48,7 @@ _TIERS = frozenset(Tier)
 
 def _number_of(value: Any) -> Any:
     """Return how many a list holds, or the number that is given."""
-    return len(value) if isinstance(value, list | tuple | set | frozenset | dict) else number(value)
+    return len(value) if is_a(value, list, tuple, set, frozenset, dict) else number(value)
 
 
 def _folder_name(value: Any) -> Any:
@@ -310,7 +322,7 @@ def task_fields(task: Any, pool: Any = None) -> dict[str, JsonValue]:
     {'task_type': 'codegen', 'task_description': 'Write a function', 'repo': 'shop', 'estimated_tokens': 4}
     """
     carried, message = opened(task)
-    known = _known(_OF_TASK, {"prompt": carried} if isinstance(carried, str) else said(carried, _TASK))
+    known = _known(_OF_TASK, {"prompt": carried} if is_a(carried, str) else said(carried, _TASK))
     known.pop("task_id", None)
     if "propensity" in known and member(carried, "candidates") is not None:
         del known["propensity"]
@@ -347,7 +359,7 @@ def result_fields(result: Any, error: BaseException | None = None) -> dict[str, 
     >>> result_fields(None, TimeoutError())["error_type"]
     'timeout'
     """
-    if error is None and isinstance(result, BaseException):
+    if error is None and is_a(result, BaseException):
         error, result = result, None
     carried, message = opened(result)
     known = _known(_OF_RESULT, _said_of_result(carried))
@@ -380,15 +392,12 @@ def _known(readers: tuple[_Reader, ...], given: dict[str, Any]) -> dict[str, Any
     """Return the fields that something says, each from the first of its names that says anything."""
     known: dict[str, Any] = {}
     for name, field, convert in readers:
-        value = given.get(name)
-        if value is None or field in known:
-            continue
         try:
-            converted = convert(value)
+            value = given.get(name)
+            if value is not None and field not in known and (converted := convert(value)) is not None:
+                known[field] = converted
         except Exception:
             continue
-        if converted is not None:
-            known[field] = converted
     return known
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from enum import Enum
 from math import fsum
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from learnlab.capture.said import as_said, name_of, number, opened, prose, said, word
+from learnlab.capture.said import as_said, is_a, member, name_of, number, opened, prose, said, word
 from learnlab.events import Candidate, RoutingDecision
 from learnlab.lenient import plain
 from learnlab.models import Tier, UtcTime, as_uuid, now
@@ -53,11 +54,10 @@ def is_routing(told: Any) -> bool:
     >>> is_routing({"model": "m-1", "tier": "small"}), is_routing({"model": "m-1", "success": True})
     (True, False)
     """
-    if isinstance(told, RoutingDecision):
+    if is_a(told, RoutingDecision):
         return True
     carried, _ = opened(told)
-    given = said(carried, _OF_NO_ROUTING)
-    if any(given.get(name) is not None for name in _OF_NO_ROUTING):
+    if any(member(carried, name) is not None for name in _OF_NO_ROUTING):
         return False
     return bool(_choice(_given(told), {}).names)
 
@@ -76,7 +76,7 @@ def decision_of(
     >>> decision.chosen.propensity, decision.task
     (0.8, {'routing_confidence': 0.9})
     """
-    if isinstance(told, RoutingDecision):
+    if is_a(told, RoutingDecision):
         ours = told.task | dict(task)
         return told.model_copy(update={"task_id": _uuid(task_id), "task": ours})
     given, known, refused = _given(told), dict(task), dict[str, Any]()
@@ -115,7 +115,7 @@ def decision_of(
 
 def _given(told: Any, is_nested: bool = False) -> dict[str, Any]:
     """Return what a router said by name: its routing where it stands inside a task or an event."""
-    if isinstance(told, str | Enum):
+    if is_a(told, str, Enum):
         return {"tier": told} if word(told) in _TIERS else {}
     given = said(opened(told)[0], _NAMES)
     inner = None if is_nested else _first(given, _NESTED)
@@ -149,7 +149,7 @@ def _names_in(given: Mapping[str, Any], refused: dict[str, Any] | None = None) -
 
 def _option(told: Any, refused: dict[str, Any], plain_name_is: str = "model") -> _Option:
     """Return one candidate: an object with names, or a plain name, which is a tier where it can be one."""
-    if isinstance(told, str | Enum | UUID | int):
+    if is_a(told, str, Enum, UUID, int):
         name = name_of(told)
         kind = "tier" if word(told) in _TIERS else plain_name_is
         return _Option({kind: word(told) if kind == "tier" else name} if name else {})
@@ -160,23 +160,23 @@ def _option(told: Any, refused: dict[str, Any], plain_name_is: str = "model") ->
 
 def _option_of_name(given: dict[str, Any], plain_name_is: str) -> dict[str, str]:
     name = given.get("name")
-    return _option(name, {}, plain_name_is).names if isinstance(name, str | Enum) else {}
+    return _option(name, {}, plain_name_is).names if is_a(name, str, Enum) else {}
 
 
 def _options(listed: Any, chosen: _Option, refused: dict[str, Any]) -> list[_Option]:
     """Return the candidates of a list, or of a mapping from name to probability or to a candidate."""
-    if isinstance(listed, Mapping):
-        pairs = list(listed.items())
-    elif isinstance(listed, list | tuple | set | frozenset):
-        pairs = [(one, None) for one in listed]
-    else:
-        return []
+    pairs: list[tuple[Any, Any]] = []
+    with suppress(Exception):
+        if issubclass(type(listed), Mapping):
+            pairs = list(listed.items())
+        elif is_a(listed, list, tuple, set, frozenset):
+            pairs = [(one, None) for one in listed]
     pool = chosen.names.get("pool")
     kind = "pool" if pool is not None and any(name_of(name) == pool for name, _ in pairs) else "model"
     options = []
     for name, told in pairs:
         option = _option(name, refused, kind)
-        if isinstance(told, int | float | str):
+        if is_a(told, int, float, str):
             option = option._replace(propensity=told)
         elif told is not None:
             more = _option(told, refused, kind)

@@ -7,13 +7,26 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from math import isfinite
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 from uuid import UUID
 
 from learnlab.events import MessageType
 from learnlab.lenient import plain, storable
 
-_SAYS_NOTHING = (type(None), str, bytes, bytearray, int, float, complex, list, tuple, set, frozenset)
+_T = TypeVar("_T")
+_SAYS_NOTHING: tuple[type[Any], ...] = (
+    type(None),
+    str,
+    bytes,
+    bytearray,
+    int,
+    float,
+    complex,
+    list,
+    tuple,
+    set,
+    frozenset,
+)
 _ENDS = ("source_pool_id", "target_pool_id")
 _TYPES = frozenset(MessageType)
 _FLAT = frozenset({str, int, float, bool, type(None)})
@@ -22,13 +35,25 @@ SPLIT = 100
 """Characters of a split word that suffice to recognise the secret in it."""
 
 
+def is_a(value: Any, *kinds: type[_T]) -> TypeGuard[_T]:
+    """Return whether a value is of one of some types, by its real type: asking for its class may run code.
+
+    >>> is_a("text", str, int), is_a(None, str)
+    (True, False)
+    """
+    return issubclass(type(value), kinds)
+
+
 def member(given: Any, name: str) -> Any:
     """Return what a mapping or an object has under a name; None where it has nothing, a method, or raises.
 
     >>> member({"model": "m-1"}, "model"), member("text", "upper"), member(ValueError("x"), "args")
     ('m-1', None, ('x',))
     """
-    value = said(given, (name,)).get(name)
+    try:
+        value = said(given, (name,)).get(name)
+    except Exception:
+        return None
     return None if callable(value) else value
 
 
@@ -42,10 +67,10 @@ def said(given: Any, names: Iterable[str]) -> dict[str, Any]:
     """
     if type(given) is dict:
         return given
-    if issubclass(type(given), _SAYS_NOTHING):
+    if is_a(given, *_SAYS_NOTHING):
         return {}
     found: dict[str, Any] = {}
-    is_mapping = _is_mapping(given)
+    is_mapping = issubclass(type(given), Mapping)
     for name in names:
         try:
             value = given.get(name) if is_mapping else getattr(given, name, None)
@@ -54,13 +79,6 @@ def said(given: Any, names: Iterable[str]) -> dict[str, Any]:
         except Exception:
             continue
     return found
-
-
-def _is_mapping(given: Any) -> bool:
-    try:
-        return isinstance(given, Mapping)
-    except Exception:
-        return False
 
 
 def opened(given: Any) -> tuple[Any, Any]:
@@ -73,7 +91,7 @@ def opened(given: Any) -> tuple[Any, Any]:
     >>> opened({"prompt": "Sort", "payload": [3, 1]})
     ({'prompt': 'Sort', 'payload': [3, 1]}, None)
     """
-    if (type(given) is dict and "payload" not in given) or issubclass(type(given), _SAYS_NOTHING):
+    if (type(given) is dict and "payload" not in given) or is_a(given, *_SAYS_NOTHING):
         return given, None
     if (payload := member(given, "payload")) is None:
         return given, None
@@ -98,7 +116,7 @@ def as_said(value: Any) -> Any:
         return value if -_MOST < value < _MOST else f"an integer of {value.bit_length()} bits"
     if kind is float:
         return value if isfinite(value) else str(value)
-    return as_said(value.value) if isinstance(value, Enum) else plain(value)
+    return as_said(value.value) if is_a(value, Enum) else plain(value)
 
 
 def mapped(value: Any) -> Any:
@@ -123,13 +141,13 @@ def name_of(value: Any) -> str | None:
     """
     if type(value) is str:
         return storable(value).strip() or None
-    if isinstance(value, Enum):
+    if is_a(value, Enum):
         value = value.value if isinstance(value.value, str) else value.name
-    if isinstance(value, str):
+    if is_a(value, str):
         return storable(str(value)).strip() or None
-    if isinstance(value, UUID | PurePath) or (type(value) is int and -_MOST < value < _MOST):
+    if is_a(value, UUID, PurePath) or (type(value) is int and -_MOST < value < _MOST):
         return storable(str(value))
-    return None if isinstance(value, _SAYS_NOTHING) else _own_name(value)
+    return None if is_a(value, *_SAYS_NOTHING) else _own_name(value)
 
 
 def _own_name(value: Any) -> str | None:
@@ -152,9 +170,9 @@ def prose(value: Any) -> str | None:
     >>> prose("Sort"), prose([{"role": "user", "content": "Sort"}])
     ('Sort', '[{"role": "user", "content": "Sort"}]')
     """
-    if isinstance(value, str):
+    if is_a(value, str):
         return storable(str(value)) or None
-    if isinstance(value, bytes | bytearray):
+    if is_a(value, bytes, bytearray):
         return storable(bytes(value).decode("utf-8", "replace")) or None
     readable = as_said(value)
     if readable is None or isinstance(readable, str):

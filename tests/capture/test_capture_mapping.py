@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 import learnlab.capture
 from learnlab.capture import mapping
 from learnlab.capture.mapping import RULES, result_fields, table, task_fields, task_id_of
+from learnlab.capture.routing import decision_of, is_routing
 from learnlab.events import AttemptEvent, Message, Side, executed
 from learnlab.lenient import record_of
 from learnlab.models import ExecutionRecord, as_uuid
@@ -83,6 +85,8 @@ def test_the_task_of_the_seeds():
         ({"complexity": "40"}, "complexity_score", 40.0),
         ({"routing_confidence": 0.85}, "routing_confidence", 0.85),
         ({"propensity": 0.3}, "propensity", 0.3),
+        ({"prompt": b"Sort \xff"}, "task_description", "Sort \ufffd"),
+        ({"prompt": "word " * 101}, "task_description", "word " * 100),
         ({"estimated_cost": 0.01}, "cost_estimate", 0.01),
         ({"session_id": 12}, "session_id", "12"),
         ({"parent_task_id": UUID(int=7)}, "parent_task_id", str(UUID(int=7))),
@@ -102,6 +106,35 @@ def test_what_nobody_says_is_not_there():
     record = record_of(task_fields(SEEDS_TASK) | result_fields({"status": "completed"}))
     assert record.success is record.actual_cost is record.cost_estimate is record.routing_confidence is None
     assert record_of(task_fields({"prompt": "x"})).complexity_score is None
+
+
+def test_a_propensity_beside_candidates_is_the_routing_s_to_judge():
+    task = {
+        "prompt": "Sort",
+        "model_tier": "small",
+        "propensity": 0.9,
+        "candidates": {"small": 0.2, "large": 0.8},
+    }
+    known = task_fields(task)
+    assert "propensity" not in known
+    decision = decision_of(task, task_id="t", task=known)
+    start = AttemptEvent(side=Side.START, task_id="t", known=known)
+    assert executed(decision, start).propensity is None
+
+
+class Moody:
+    """A key that cannot be compared with any other."""
+
+    def __hash__(self) -> int:
+        return hash("prompt")
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("not to be compared")
+
+
+def test_a_key_that_cannot_be_compared():
+    assert task_fields({Moody(): 1, "type": "docs"})["task_type"] == "docs"
+    assert is_routing({Moody(): 1, "tier": "small"})
 
 
 def test_long_descriptions_are_cut_and_their_tokens_are_those_of_the_whole():
@@ -425,6 +458,39 @@ def test_a_task_that_holds_itself():
     task: dict[str, Any] = {"prompt": "Sort"}
     task["metadata"] = task["files"] = task
     assert record_of(task_fields(task)).task_description == "Sort"
+
+
+class Unbound:
+    """A stand-in for something that is not there: even its class cannot be asked for."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("nothing is bound")
+
+
+class Broken(dict[str, Any]):
+    def get(self, *_: Any) -> Any:
+        raise OSError("gone")
+
+
+@pytest.mark.parametrize("kind", [Unbound, Broken, MagicMock, AsyncMock])
+def test_stand_ins_and_broken_mappings_say_nothing(kind):
+    thing = kind()
+    assert task_fields(thing, thing) == result_fields(thing) == {}
+    assert task_id_of(thing)[1] is None
+    assert not is_routing(thing)
+    inside = {
+        "prompt": "Sort",
+        "repo": thing,
+        "agent": thing,
+        "files": thing,
+        "success": thing,
+        "error": thing,
+    }
+    assert record_of(task_fields(inside) | result_fields(inside)).task_description == "Sort"
+    assert (
+        decision_of({"tier": "small", "model": thing, "candidates": thing}, task_id="t", task={}) is not None
+    )
 
 
 def test_numbers_that_no_line_can_hold():

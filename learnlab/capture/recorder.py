@@ -16,12 +16,12 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
+from learnlab.capture.commits import Commits
 from learnlab.capture.draining import Drainer
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, Event
@@ -64,10 +64,7 @@ class Recorder:
         self._is_refused = self._is_full = False
         self.n_lost = 0
         """How many events were given up: no line can hold them, or memory was full while the disk refused."""
-        self._rounds = threading.Lock()
-        self._round: Future[None] | None = None
-        self._last = 0
-        self._committer: ThreadPoolExecutor | None = None
+        self._commits = Commits(self._writer)
 
     @property
     def unwritten(self) -> int:
@@ -103,7 +100,7 @@ class Recorder:
             return False
         try:
             if settings().durable:
-                await self._committed(number)
+                await self._commits.wait(number)
         except StoreError as error:
             self._keep(events, error)
             return False
@@ -136,10 +133,7 @@ class Recorder:
         """
         self._rewritten(is_last=True)
         self._drainer.close()
-        with self._rounds:
-            committer, self._committer = self._committer, None
-        if committer is not None:
-            committer.shutdown()
+        self._commits.close()
         self._writer.close()
 
     def _written(self, events: Sequence[Event]) -> int | None:
@@ -186,37 +180,42 @@ class Recorder:
         self._drainer.told(len(events))
 
     def _rewrite(self) -> None:
-        """Write what waits in memory, oldest first.
+        """Write what waits in memory, oldest first: one to see whether the disk takes it, then many at once.
 
         Raises:
             StoreError: when the disk still refuses.
         """
-        with self._memory:
-            while self._unwritten:
-                some = list(islice(self._unwritten, _AT_ONCE))
+        n = 1
+        while True:
+            with self._memory:
+                if not self._unwritten:
+                    break
+                some = list(islice(self._unwritten, n))
                 try:
                     self._writer.write(some)
                 except StoreError:
                     sound = [event for event in some if self._fits_a_line(event)]
                     if len(sound) == len(some):
                         raise
-                    for _ in some:
-                        self._unwritten.popleft()
+                    self._forget(len(some))
                     self._unwritten.extendleft(reversed(sound))
-                    continue
-                for _ in some:
-                    self._unwritten.popleft()
-                self._drainer.told(len(some))
-            if self._is_refused:
-                self._is_refused = self._is_full = False
-                _log.warning("%s takes events again; %d are lost so far", self.store.name, self.n_lost)
+                else:
+                    self._forget(len(some))
+                    self._drainer.told(len(some))
+                    n = _AT_ONCE
+        if self._is_refused:
+            self._is_refused = self._is_full = False
+            _log.warning("%s takes events again; %d are lost so far", self.store.name, self.n_lost)
+
+    def _forget(self, n: int) -> None:
+        for _ in range(n):
+            self._unwritten.popleft()
 
     def _rewritten(self, is_last: bool = False) -> bool:
         """Write what waits in memory, and starts that are due; return whether nothing else waits there any more."""
         due = time.monotonic() - (0.0 if is_last else SOON)
         for attempt_id, (noted, start) in list(self._starts.items()):
-            if noted <= due and attempt_id in self._starts:
-                del self._starts[attempt_id]
+            if noted <= due and self._starts.pop(attempt_id, None) is not None:
                 self._written([start])
         if self._starts:
             self._drainer.told(0)
@@ -224,47 +223,6 @@ class Recorder:
             with suppress(StoreError):
                 self._rewrite()
         return not self._unwritten
-
-    async def _committed(self, number: int) -> None:
-        """Wait until the spool is on the disk up to a number, with everybody else who waits.
-
-        Raises:
-            StoreError: when the disk refuses.
-        """
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-
-        def release() -> None:
-            if not waiter.done():
-                waiter.set_result(None)
-
-        def tell(_: Future[None]) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(release)
-
-        try:
-            commit = self._next_round(number)
-        except RuntimeError:  # the program is ending: no thread takes it
-            self._writer.sync(number)
-            return
-        commit.add_done_callback(tell)
-        await waiter
-        commit.result()
-
-    def _next_round(self, number: int) -> Future[None]:
-        """Return the fsync that has not begun yet and will cover a number."""
-        with self._rounds:
-            self._last = max(self._last, number)
-            if self._round is None:
-                if self._committer is None:
-                    self._committer = ThreadPoolExecutor(1, thread_name_prefix="learnlab-sync")
-                self._round = self._committer.submit(self._commit)
-            return self._round
-
-    def _commit(self) -> None:
-        with self._rounds:
-            self._round, number = None, self._last
-        self._writer.sync(number)
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()

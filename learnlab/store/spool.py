@@ -30,6 +30,8 @@ MOST_LINES = 10_000
 """Lines of a segment: a batch of the drain is at most as large."""
 
 _MOST_BYTES = 8_000_000
+_MOST_UNSYNCED = 16
+"""Segments, and folders with a new one, that are kept open because nobody has synced them yet."""
 
 
 def folder(store: Path) -> Path:
@@ -95,6 +97,8 @@ class SpoolWriter:
         self._path = ""
         self._n_lines = self._n_bytes = 0
         self._written = self._synced = 0
+        self._unsynced: list[int] = []
+        self._unsure = range(0)
 
     def append(self, events: Sequence[Event]) -> None:
         """Append events, their secrets masked, and return once they are acknowledged, all of them or none."""
@@ -118,29 +122,50 @@ class SpoolWriter:
             return self._written
 
     def sync(self, number: int) -> None:
-        """Return once everything up to a number is on the disk; one fsync serves all who wait for it."""
+        """Return once everything up to a number is on the disk; one fsync serves all who wait for it.
+
+        What a failed fsync was to cover is never called safe by a later one: the system may have let go of it.
+        """
         with self._sync_lock:
+            if number in self._unsure:
+                raise self._not_synced("an fsync failed")
             if self._synced >= number:
                 return
             with self._lock:
-                target = self._written
-                descriptor = os.dup(self._descriptor) if self._descriptor is not None else None
-            if descriptor is None:  # it was let go, and synced then
-                return
+                target, due = self._written, self._unsynced
+                self._unsynced = []
+                if self._descriptor is not None:
+                    due.append(os.dup(self._descriptor))
             try:
-                os.fsync(descriptor)
+                for descriptor in due:
+                    os.fsync(descriptor)
             except OSError as error:
-                raise StoreError(
-                    f"the spool {folder(self._store)} may not be on the disk: {error}"
-                ) from error
+                self._doubt(target)
+                raise self._not_synced(error) from error
             finally:
-                os.close(descriptor)
+                for descriptor in due:
+                    os.close(descriptor)
             self._synced = max(self._synced, target)
+
+    def _doubt(self, last: int) -> None:
+        """Take note that nothing from what was synced last up to a number is known to be on the disk."""
+        self._unsure = range(self._unsure.start or self._synced + 1, last + 1)
+
+    def _not_synced(self, why: object) -> StoreError:
+        return StoreError(f"the spool {folder(self._store)} may not be on the disk: {why}")
 
     def close(self) -> None:
         """Let go of the segment; what it holds stays for the next drain."""
-        with self._lock, suppress(OSError):
+        with self._lock:
             self._let_go()
+            number = self._written
+        if settings().durable:
+            with suppress(StoreError):
+                self.sync(number)
+        with self._lock:
+            for descriptor in self._unsynced:
+                os.close(descriptor)
+            self._unsynced = []
 
     def _append(self, data: bytes, n_lines: int) -> None:
         descriptor, end = self._own_segment()
@@ -175,21 +200,28 @@ class SpoolWriter:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Close the segment; what was written to it and not synced yet is synced first."""
+        """Leave the segment; what was written to it and not synced yet is synced by whoever waits for that."""
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            try:
-                if settings().durable and self._synced < self._written:
-                    os.fsync(descriptor)
-                    self._synced = self._written
-            finally:
-                os.close(descriptor)
+        if descriptor is None:
+            return
+        if settings().durable and self._synced < self._written:
+            self._unsynced.append(descriptor)
+            while len(self._unsynced) > _MOST_UNSYNCED:  # nobody has waited for long
+                oldest = self._unsynced.pop(0)
+                try:
+                    os.fsync(oldest)
+                except OSError:
+                    self._doubt(self._written)
+                finally:
+                    os.close(oldest)
+        else:
+            os.close(descriptor)
 
     def leave_to_the_parent(self) -> None:
         """Begin anew in a child that was forked: the segment, and whoever held a lock then, are the parent's."""
-        descriptor = self._descriptor
+        descriptors = [*self._unsynced, *([] if self._descriptor is None else [self._descriptor])]
         self._begin()
-        if descriptor is not None:
+        for descriptor in descriptors:
             os.close(descriptor)
 
     def _new_segment(self) -> tuple[int, str]:
@@ -197,12 +229,10 @@ class SpoolWriter:
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_room(where)
         path = where / f"{uuid4().hex}{_OPEN}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_CLOEXEC, 0o600)
         if settings().durable:
-            parent = os.open(where, os.O_RDONLY)
-            os.fsync(parent)
-            os.close(parent)
-        return descriptor, str(path)
+            self._unsynced.append(os.open(where, os.O_RDONLY | os.O_CLOEXEC))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_CLOEXEC
+        return os.open(path, flags, 0o600), str(path)
 
     def _check_room(self, where: Path) -> None:
         """Raise when the spool is as large as it may become: nobody drains it, and the disk would fill up."""

@@ -16,12 +16,14 @@ import pytest
 
 from learnlab.capture import draining, recorder
 from learnlab.capture.recorder import Recorder, recorder_for
+from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
 from learnlab.store import LearningDatabase, Store, spool
 from learnlab.store.lock import held
 from learnlab.store.migrations import validate
+from learnlab.store.spool import SpoolWriter
 
 WRITE, FSYNC = os.write, os.fsync
 
@@ -268,6 +270,60 @@ def test_a_disk_that_refuses_to_sync_is_no_acknowledgement(rec, make_record, mon
     assert len(set(spooled(rec))) == 4
 
 
+def test_a_failed_fsync_is_not_made_good_by_the_next(rec, make_record, monkeypatch):
+    writer, calls = SpoolWriter(rec.store.path), []
+
+    def once(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            raise OSError(5, "Input/output error")
+        FSYNC(descriptor)
+
+    numbers = [writer.write([make_record()]) for _ in range(2)]
+    monkeypatch.setattr(os, "fsync", once)
+    for number in reversed(numbers):
+        with pytest.raises(StoreError, match="may not be on the disk"):
+            writer.sync(number)
+    writer.append([make_record()])
+    with pytest.raises(StoreError, match="may not be on the disk"):
+        writer.sync(numbers[0])
+    writer.close()
+    assert n_spooled(rec) == 3
+
+
+def test_the_loop_does_not_wait_for_the_disk_when_a_segment_is_sealed_or_full(rec, make_record, monkeypatch):
+    go = threading.Event()
+
+    def slow(descriptor: int) -> None:
+        assert go.wait(20), "the loop waited"
+        FSYNC(descriptor)
+
+    async def main() -> list[bool]:
+        tasks = []
+        for _ in range(6):
+            tasks.append(asyncio.create_task(rec.arecord(make_record())))
+            await asyncio.sleep(0)
+            spool.seal(spool.waiting(rec.store.path)[-1])
+        go.set()
+        return await asyncio.gather(*tasks)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    assert asyncio.run(main()) == [True] * 6
+    assert len(spool.waiting(rec.store.path)) == n_spooled(rec) == 6
+
+
+def test_segments_that_nobody_waits_for_are_not_kept_open_for_ever(rec, make_record):
+    writer = SpoolWriter(rec.store.path)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(60):
+        writer.write([make_record()])
+        spool.seal(spool.waiting(rec.store.path)[-1])
+    assert len(os.listdir("/proc/self/fd")) < before + 20
+    writer.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert n_spooled(rec) == 60
+
+
 def test_memory_has_an_end_and_what_comes_after_is_counted(rec, make_record, monkeypatch, caplog):
     monkeypatch.setattr(recorder, "MOST_IN_MEMORY", 5)
     monkeypatch.setattr(os, "write", full)
@@ -306,13 +362,13 @@ def test_a_spool_that_somebody_replaced_by_a_file_is_tried_again(rec, make_recor
 
 
 def test_a_hundred_events_are_drained_at_once_and_few_after_a_while(eager, store, make_record, monkeypatch):
-    for _ in range(150):
+    for _ in range(draining.ENOUGH):
         eager.record(make_record())
     until(lambda: not spool.waiting(store.path))
     monkeypatch.setattr(draining, "OLDEST", 0.1)
     eager.record(make_record())
     until(lambda: not spool.waiting(store.path))
-    assert store.sql("select sum(n_accepted) from ledger where kind = 'spool'").item() == 151
+    assert store.sql("select sum(n_accepted) from ledger where kind = 'spool'").item() == 101
 
 
 def test_what_memory_holds_is_written_when_the_disk_takes_it_though_nobody_records(
@@ -369,12 +425,12 @@ def test_a_closed_recorder_begins_anew(eager, store, make_record):
     eager.close()
     assert spool.waiting(store.path) == []
     assert asyncio.run(eager.arecord(make_record()))
-    for _ in range(120):
+    for _ in range(draining.ENOUGH - 1):
         eager.record(make_record())
     until(lambda: not spool.waiting(store.path))
     eager.close()
     eager.close()
-    assert count(store) == 122
+    assert count(store) == 101
 
 
 def in_child(work: Callable[[], bool]) -> None:

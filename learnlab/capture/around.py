@@ -87,7 +87,10 @@ def _followed(call: Call, result: Any) -> Any:
     """
     kind = type(result)
     if issubclass(kind, asyncio.Future):
-        return result.get_loop().create_task(_awaited(call, result))
+        if not result.done():
+            return result.get_loop().create_task(_awaited(call, result))
+        _done(call, result)
+        return result
     if hasattr(kind, "__await__") or (kind is GeneratorType and inspect.isawaitable(result)):
         return _awaited(call, result)
     if issubclass(kind, Future):
@@ -101,7 +104,7 @@ def _followed(call: Call, result: Any) -> Any:
     return result
 
 
-def _done(call: Call, future: Future[Any]) -> None:
+def _done(call: Call, future: Future[Any] | asyncio.Future[Any]) -> None:
     if future.cancelled():
         call.over(error=asyncio.CancelledError())
     elif (error := future.exception()) is not None:

@@ -229,8 +229,8 @@ def _met(attempt: Attempt, recorder: Recorder, call: Call | None) -> tuple[Attem
             same = call.at.get(attempt.task_id) or call.at.get(id(attempt.task))
             if same:
                 return same.same_as or same, None
-            first = call.attempts[0].same_as or call.attempts[0]
-            if not parent and len(call.attempts) == 1 and first.task_id != attempt.task_id:
-                parent = first
+            if not parent and len(call.attempts) == 1:
+                first = call.attempts[0].same_as or call.attempts[0]
+                parent = first if first.task_id != attempt.task_id else None
         call = call.outer
     return None, parent

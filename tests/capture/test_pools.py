@@ -359,6 +359,21 @@ def test_a_future_is_followed_until_it_is_done(heard: Listener) -> None:
     }
 
 
+def test_a_future_of_the_loop_that_is_done_already_is_handed_on(heard: Listener) -> None:
+    async def run() -> None:
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(DONE)
+
+        class Has:
+            def execute(self, task: Any) -> Any:
+                return done
+
+        assert capture_pool(Has(), "live").execute(TASK) is done
+
+    asyncio.run(run())
+    assert heard.record_alone.success is True
+
+
 def test_of_a_stream_only_that_it_was_begun_is_known(heard: Listener) -> None:
     class Streams:
         def execute(self, task: Any) -> Any:
@@ -398,6 +413,21 @@ def test_an_error_in_capture_itself_breaks_no_task(
     assert told == [("Write a function", None)] * 2 + [("", None)] * 2
     assert "hostile" not in caplog.text
     assert caplog.messages.count("execute_task is not captured: RuntimeError") == 4
+
+
+def test_a_method_without_a_signature_is_captured(heard: Listener) -> None:
+    class Unsigned:
+        def __call__(self, task: Any) -> Any:
+            return DONE
+
+        @property
+        def __signature__(self) -> Any:
+            raise RuntimeError("no")
+
+    pool = SyncPool()
+    pool.execute = Unsigned()  # type: ignore[attr-defined]
+    assert capture_pool(pool, "live").execute(TASK) is DONE
+    assert heard.record_alone.external_id == "task-abc-123"
 
 
 class Hostile:
@@ -452,6 +482,17 @@ def test_whatever_a_task_and_a_result_are_they_are_one_execution_and_pass_unchan
     given_task, before = task, len(heard.records)
     assert capture_pool(Says(), "live").execute_task(task) is result
     assert len(heard.records) == before + 1
+
+
+def test_a_route_task_that_executes_is_an_execution_of_the_pool_that_its_result_names(
+    heard: Listener,
+) -> None:
+    plain, unknown = Manager(p1=Pool("p1", "runpod")), Manager(p1=Pool("p1", ""))
+    for manager in (plain, unknown):
+        assert called(capture_pool(manager, "live").route_task(task=TASK))["pool_id"] == "p1"
+    assert [record.pool_type for record in heard.records] == ["runpod", "unknown"]
+    assert [record.success for record in heard.records] == [True, True]
+    assert not heard.decisions
 
 
 # Captures inside one another
@@ -571,6 +612,16 @@ def test_a_batch_is_found_among_its_arguments_or_left_alone(
     assert "execute_many is not captured: its tasks are in no list" in caplog.text
 
 
+def test_what_runs_inside_a_batch_of_nothing_is_captured(heard: Listener) -> None:
+    class Warms(SyncPool):
+        def execute_batch(self, tasks: list[Any]) -> Any:
+            return pool.execute_task({"task_id": "t1"})
+
+    pool = capture_pool(SyncPool(), "live")
+    assert capture_pool(Warms(), "live").execute_batch([]) is DONE
+    assert (heard.record_alone.external_id, heard.record_alone.parent_task_id) == ("t1", None)
+
+
 def test_of_a_batch_that_raises_only_that_is_known(heard: Listener) -> None:
     error = TimeoutError("too slow")
     with pytest.raises(TimeoutError):
@@ -651,6 +702,7 @@ def test_a_router_asked_inside_an_execution_decides_on_that(heard: Listener) -> 
 
     class Asks(Pool):
         async def execute_task(self, task: Any) -> Any:
+            await router.route_task(task)
             await router.route_task(task)
             return DONE
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import learnlab.capture
-from learnlab.capture import mapping
-from learnlab.capture.mapping import RULES, result_fields, table, task_fields, task_id_of
+from learnlab.capture.mapping import result_fields, table, task_fields, task_id_of
 from learnlab.capture.routing import decision_of, is_routing
+from learnlab.capture.rules import RULES
 from learnlab.events import AttemptEvent, Message, Side, executed
 from learnlab.lenient import record_of
 from learnlab.models import ExecutionRecord, as_uuid
@@ -512,4 +512,3 @@ def test_reading_changes_nothing():
     task_fields(task)["metadata"]["a"] = 2
     result_fields(result)
     assert json.dumps([task, result]) == before
-    assert mapping.MAX_TASK_DESCRIPTION == 500

@@ -15,11 +15,15 @@ own, the attempt's, and shares `task_group` with the one before.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from learnlab.events import AttemptEvent, Candidate, Event, RoutingDecision, Side, executed
 from learnlab.models import ExecutionRecord, SuccessSource
@@ -45,7 +49,7 @@ class Told:
     """What is told of one attempt at a task: its sides as far as they are there, the execution once it is complete.
 
     One that `is_further` follows an outcome; `inherited` is what is known from the attempt before; `unsafe` is
-    what is not known to be written yet, by its kind.
+    what is not known to be written yet, by its kind; `hearers` are the captures that were told of it.
     """
 
     attempt_id: UUID
@@ -57,6 +61,7 @@ class Told:
     record: ExecutionRecord | None = None
     unsafe: dict[str, Event] = field(default_factory=dict)
     verdicts: set[tuple[bool | None, str]] = field(default_factory=set)
+    hearers: set[object] = field(default_factory=set)
     is_announced: bool = False
     touched: float = 0.0
 
@@ -68,22 +73,46 @@ class Told:
 
 
 class Joiner:
-    """The attempts that one capture hears of, by the task ids that they are told under.
+    """The attempts that this process hears of for one store, by the task ids that they are told under.
 
-    Bounded in number and in time; the clock is monotonic.
+    Bounded in number and in time; the clock is monotonic. Threads may share it.
     """
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[UUID, Told] = OrderedDict()
         self._recorded: OrderedDict[UUID, Told] = OrderedDict()
+        self._decisions: OrderedDict[UUID, None] = OrderedDict()
+        self.lock = threading.Lock()
 
-    def n_waiting(self, side: str) -> int:
-        """Return how many attempts that are no executions yet have this side: decision, start or outcome."""
-        _forget(self._waiting)
-        return sum(getattr(attempt, side) is not None for attempt in self._waiting.values())
+    def n_waiting(self, side: str, hearer: object) -> int:
+        """Return how many attempts that a capture was told of have this side, and are no executions yet."""
+        with self.lock:
+            _forget(self._waiting)
+            waiting = [attempt for attempt in self._waiting.values() if hearer in attempt.hearers]
+            return sum(getattr(attempt, side) is not None for attempt in waiting)
 
-    def decided(self, said: RoutingDecision, *, is_dated: bool) -> Told:
+    def has_heard(self, decision_id: UUID | None) -> bool:
+        """Return whether a decision was taken in under this id already, if for another attempt since."""
+        return decision_id in self._decisions
+
+    def decided(self, said: RoutingDecision, hearer: object, *, is_dated: bool) -> Told:
         """Take in a decision and return its attempt; `is_dated` when its time is the teller's own."""
+        with self.lock:
+            attempt = self._decided(said, is_dated)
+            attempt.hearers.add(hearer)
+            self._decisions |= {said.decision_id: None, attempt.attempt_id: None}
+            while len(self._decisions) > 2 * CAPACITY:
+                self._decisions.popitem(last=False)
+            return attempt
+
+    def told(self, said: AttemptEvent, hearer: object, *, is_dated: bool) -> Told:
+        """Take in a start or an outcome and return its attempt; `is_dated` when its time is the teller's own."""
+        with self.lock:
+            attempt = self._told(said, is_dated)
+            attempt.hearers.add(hearer)
+            return attempt
+
+    def _decided(self, said: RoutingDecision, is_dated: bool) -> Told:
         task_id, attempt = said.task_id, self._of(said.task_id)
         if attempt is None or (attempt.decision and not _is_same(attempt, said, is_dated)):
             attempt = self._begin(task_id, said.decision_id, attempt)
@@ -99,8 +128,7 @@ class Joiner:
             attempt.unsafe["decision"] = attempt.decision
         return self._settled(task_id, attempt)
 
-    def told(self, said: AttemptEvent, *, is_dated: bool) -> Told:
-        """Take in a start or an outcome and return its attempt; `is_dated` when its time is the teller's own."""
+    def _told(self, said: AttemptEvent, is_dated: bool) -> Told:
         task_id, attempt, side = said.task_id, self._of(said.task_id), said.side.value
         if attempt is None or (said.side is Side.START and _is_restart(attempt, said, is_dated)):
             attempt = self._begin(task_id, said.attempt_id, attempt)
@@ -146,6 +174,33 @@ class Joiner:
         place[task_id] = attempt
         place.move_to_end(task_id)
         return attempt
+
+
+_joiners: WeakValueDictionary[Path, Joiner] = WeakValueDictionary()
+_sharing = threading.Lock()
+
+
+def joiner_for(store: Path) -> Joiner:
+    """Return this process's one joiner of a store: whichever capture is told something, all know it.
+
+    It lives as long as somebody has it.
+
+    >>> one = joiner_for(Path("live.duckdb"))
+    >>> joiner_for(Path("live.duckdb")) is one
+    True
+    """
+    with _sharing:
+        return _joiners.setdefault(store, Joiner())
+
+
+def _after_fork() -> None:
+    global _sharing
+    _sharing = threading.Lock()
+    for joiner in list(_joiners.values()):
+        joiner.lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _forget(attempts: OrderedDict[UUID, Told]) -> None:

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import UUID
+from uuid import uuid4
 
 from learnlab.capture import telling
 from learnlab.capture.bus import MessageBus
-from learnlab.capture.joining import CAPACITY, Joiner, Told
+from learnlab.capture.joining import CAPACITY, Told, joiner_for
 from learnlab.capture.recorder import recorder_for
 from learnlab.capture.subscriber import Subscription
 from learnlab.errors import CaptureError
@@ -46,10 +46,9 @@ class TelemetryCapture:
     outcome stays in the store's view `orphans`. What type of pool a `pool_id` is comes from the message
     `pool_created`; a pool that nobody announced is of unknown type, and its id stays in the metadata.
 
-    Several captures may share a bus and a store: attempts go by the ids of the decisions and messages that
-    began them, so both make the same execution of what both heard. What is told to one by a call, and to
-    another by a message that no decision led to, nobody can know to be the same; it is reported or counted
-    twice.
+    Several captures of one store in one process share what they heard, so a message that reaches all of them is
+    one telling more, and one of them may be told the decision and another the outcome. Those of several
+    processes meet in the store, by the task id.
 
     >>> async def capture_one(bus):
     ...     async with TelemetryCapture(bus, learning_db="live") as telemetry:
@@ -64,10 +63,10 @@ class TelemetryCapture:
     ) -> None:
         self._bus = message_bus
         self._recorder = recorder_for(learning_db)
-        self._joiner = Joiner()
+        self._joiner = joiner_for(self._recorder.store.path)
+        self._name = uuid4()
         self._pool_types: OrderedDict[str, str] = OrderedDict()
         self._subscription: Subscription | None = None
-        self._published: set[UUID] = set()
         self._under_way: set[asyncio.Future[None]] = set()
         self._is_over = False
 
@@ -125,12 +124,12 @@ class TelemetryCapture:
     capture_pool_execution_complete = capture_execution_outcome
 
     def get_routing_decisions_count(self) -> int:
-        """Return how many decisions wait in memory for their outcome."""
-        return self._joiner.n_waiting("decision")
+        """Return how many decisions that this capture was told of wait in memory for their outcome."""
+        return self._joiner.n_waiting("decision", self._name)
 
     def get_execution_outcomes_count(self) -> int:
-        """Return how many outcomes wait in memory for their decision."""
-        return self._joiner.n_waiting("outcome")
+        """Return how many outcomes that this capture was told of wait in memory for their decision."""
+        return self._joiner.n_waiting("outcome", self._name)
 
     async def shutdown(self) -> None:
         """Take in what the bus has for this capture, finish what is under way, and hand it all to the store.
@@ -154,13 +153,12 @@ class TelemetryCapture:
             raise CaptureError("this TelemetryCapture was shut down: make another one to capture more")
 
     async def _hear(self, message: Message) -> None:
-        """Take in one message of the bus, but for those that this capture published itself."""
-        if message.message_id in self._published:
-            self._published.discard(message.message_id)
-        elif message.type is MessageType.ROUTING_DECISION:
-            told = self._decided(message)
-            told.is_announced = True
-            await self._write(told)
+        """Take in one message of the bus, but for decisions that this process published itself."""
+        if message.type is MessageType.ROUTING_DECISION:
+            if not self._joiner.has_heard(telling.id_of(message.payload.get("decision_id"))):
+                told = self._decided(message)
+                told.is_announced = True
+                await self._write(told)
         elif message.type is MessageType.TASK_COMPLETED:
             await self._write(self._told(Side.OUTCOME, message))
         else:
@@ -168,12 +166,12 @@ class TelemetryCapture:
 
     def _decided(self, data: Any) -> Told:
         read = telling.read(data)
-        return self._joiner.decided(read.decision(), is_dated=read.is_dated)
+        return self._joiner.decided(read.decision(), self._name, is_dated=read.is_dated)
 
     def _told(self, side: Side, data: Any) -> Told:
         read = telling.read(data)
         pool_type = self._pool_types.get(read.pool_id or "")
-        return self._joiner.told(read.side(side, pool_type), is_dated=read.is_dated)
+        return self._joiner.told(read.side(side, pool_type), self._name, is_dated=read.is_dated)
 
     def _pool_event(self, message: Message) -> PoolEvent:
         """Return the pool that a message tells of, and remember what type it is."""
@@ -219,10 +217,7 @@ class TelemetryCapture:
             return
         if self._bus is None:
             return
-        if self._subscription and kind == "decision":
-            self._published.add(message.message_id)
         try:
             await self._bus.publish(message)
         except Exception as error:
-            self._published.discard(message.message_id)
             _log.warning("a captured %s is not published: %s", kind, type(error).__name__)

@@ -31,16 +31,14 @@ class Telling(NamedTuple):
     is_dated: bool
     known: dict[str, Any]
     pool_id: str | None
-    decision_id: Any
+    decision_id: UUID | None
 
     def decision(self) -> RoutingDecision:
         """Return it as a routing decision; one that names no choice chose something unknown."""
         decision = routing.decision_of(
             self.data, task_id=self.task_id, task=self.known, timestamp=self.moment
         ) or RoutingDecision(task_id=self.task_id, timestamp=self.moment, chosen=Candidate(), task=self.known)
-        with suppress(ValueError):
-            return decision.model_copy(update={"decision_id": UUID(str(self.decision_id))})
-        return decision
+        return decision.model_copy(update={"decision_id": self.decision_id}) if self.decision_id else decision
 
     def side(self, side: Side, pool_type: str | None) -> AttemptEvent:
         """Return it as a start or an outcome; told by a message, it is known by the message's id."""
@@ -93,7 +91,7 @@ def read(data: Any) -> Telling:
             refused = {"metadata": {"refused": {"timestamp": as_said(given["timestamp"])}}}
             known = union(known, refused)
     pool_id = name_of(given.get("pool_id")) or name_of(member(data, "source_pool_id"))
-    return Telling(data, task_id, moment, is_dated, known, pool_id, given.get("decision_id"))
+    return Telling(data, task_id, moment, is_dated, known, pool_id, id_of(given.get("decision_id")))
 
 
 def pool_event(message: Message) -> PoolEvent:
@@ -118,6 +116,17 @@ def pool_event(message: Message) -> PoolEvent:
         pool_type=pool_type if isinstance(pool_type, str) and word(pool_type) not in _TYPES else None,
         metadata={name: value for name, value in payload.items() if name not in ("pool_id", "pool_type")},
     )
+
+
+def id_of(told: Any) -> UUID | None:
+    """Return a UUID, also one that is told as a text; None for anything else.
+
+    >>> id_of("0f8fad5b-d9cb-469f-a165-70867728950e"), id_of(7)
+    (UUID('0f8fad5b-d9cb-469f-a165-70867728950e'), None)
+    """
+    with suppress(ValueError):
+        return told if isinstance(told, UUID) else UUID(told) if isinstance(told, str) else None
+    return None
 
 
 def _of_task(data: Any, task: Any) -> dict[str, Any]:

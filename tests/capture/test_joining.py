@@ -256,19 +256,21 @@ def joiner_of(n: int) -> tuple[joining.Joiner, Callable[[int], None]]:
 
     def end(i: int) -> None:
         event = AttemptEvent(side=Side.OUTCOME, task_id=UUID(int=i), known={"success": True})
-        joiner.told(event, is_dated=False)
+        joiner.told(event, "me", is_dated=False)
 
     for i in range(n):
-        joiner.decided(RoutingDecision(task_id=UUID(int=i), chosen=Candidate(tier="small")), is_dated=False)
+        joiner.decided(
+            RoutingDecision(task_id=UUID(int=i), chosen=Candidate(tier="small")), "me", is_dated=False
+        )
     return joiner, end
 
 
 def test_memory_holds_so_many_attempts_and_leaves_the_oldest_to_the_store(monkeypatch):
     monkeypatch.setattr(joining, "CAPACITY", 5)
     joiner, end = joiner_of(8)
-    assert joiner.n_waiting("decision") == 5
+    assert joiner.n_waiting("decision", "me") == 5
     end(0)
-    assert (joiner.n_waiting("decision"), joiner.n_waiting("outcome")) == (4, 1)
+    assert (joiner.n_waiting("decision", "me"), joiner.n_waiting("outcome", "me")) == (4, 1)
     for i in range(8):
         end(i)
     assert len(joiner._recorded) <= 5
@@ -279,10 +281,10 @@ def test_memory_holds_an_attempt_for_an_hour_after_the_last_word(monkeypatch):
     monkeypatch.setattr(joining.time, "monotonic", lambda: moment[0])
     joiner, end = joiner_of(2)
     moment[0] += 1800
-    joiner.decided(RoutingDecision(task_id=UUID(int=1), chosen=Candidate(pool="p")), is_dated=False)
+    joiner.decided(RoutingDecision(task_id=UUID(int=1), chosen=Candidate(pool="p")), "me", is_dated=False)
     moment[0] += 1801
-    assert joiner.n_waiting("decision") == 1
+    assert joiner.n_waiting("decision", "me") == 1
     end(1)
-    assert (joiner.n_waiting("decision"), joiner.n_waiting("outcome")) == (0, 0)
+    assert (joiner.n_waiting("decision", "me"), joiner.n_waiting("outcome", "me")) == (0, 0)
     end(0)
-    assert joiner.n_waiting("outcome") == 1
+    assert joiner.n_waiting("outcome", "me") == 1

@@ -16,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.capture.bus import MessageBus
+from learnlab.capture.recorder import recorder_for
 from learnlab.capture.telemetry import TelemetryCapture
 from learnlab.errors import CaptureError
+from learnlab.events import Candidate, RoutingDecision
 from learnlab.models import as_uuid
 from learnlab.settings import settings as learnlab_settings
 from learnlab.store import Store
@@ -154,12 +156,15 @@ def test_an_outcome_before_its_decision_waits_for_it(path, task):
     assert sides == []
 
 
-def test_a_decision_and_an_outcome_of_two_processes_meet_in_the_store(path, task):
-    tell(path, task, ("decision", {"routing": SMALL, "task_data": TASK, "timestamp": after(0)}))
-    assert stored(path, task) == ([], ["decision"])
+def test_a_decision_of_another_process_meets_its_outcome_in_the_store(path, task):
+    decision = RoutingDecision(
+        task_id=task, timestamp=START, chosen=Candidate(tier="small", propensity=0.75), task={"repo": "shop"}
+    )
+    assert recorder_for(path).record(decision)
     telemetry = tell(path, task, ("outcome", {"success": True, "timestamp": after(5)}))
     (row,), _ = stored(path, task)
     assert (row["model_tier"], row["propensity"], row["success"]) == ("small", 0.75, True)
+    assert row["record_key"] == str(decision.decision_id)
     assert counts(telemetry) == (0, 1)
 
 
@@ -307,7 +312,7 @@ def test_decisions_of_others_are_heard_and_own_ones_are_published_once(path, tas
     assert len(rows) == 2
 
 
-def test_two_captures_on_one_bus_and_store_make_the_same_executions(path, task):
+def test_two_captures_on_one_bus_and_store_make_one_execution_of_what_both_hear(path, task):
     async def orchestrate():
         bus = MessageBus()
         async with TelemetryCapture(bus, path) as one, TelemetryCapture(bus, path) as other:
@@ -319,6 +324,7 @@ def test_two_captures_on_one_bus_and_store_make_the_same_executions(path, task):
                     {"type": "TASK_COMPLETED", "payload": {"task_id": task, "success": success}}
                 )
                 await bus.drain()
+                await other.capture_execution_outcome({"task_id": task, "quality_score": 50})
             alone = {"task_id": f"{task}-2", "task_group": task, "success": True, "task_data": TASK}
             await bus.publish({"type": "TASK_COMPLETED", "payload": alone})
             await bus.drain()
@@ -328,8 +334,9 @@ def test_two_captures_on_one_bus_and_store_make_the_same_executions(path, task):
 
     assert asyncio.run(orchestrate()) == ((0, 0), (0, 0))
     rows, sides = stored(path, task)
-    found = [(row["model_tier"], row["success"]) for row in rows]
-    assert (found, sides) == ([("small", False), ("large", True), ("unknown", True)], [])
+    found = [(row["model_tier"], row["success"], row["quality_score"]) for row in rows]
+    assert found == [("small", False, 50.0), ("large", True, 50.0), ("unknown", True, None)]
+    assert sides == []
 
 
 def test_shutdown_takes_in_what_the_bus_has_and_ends_the_capture(path, task):

@@ -91,7 +91,7 @@ class Pool:
 
     def __init__(self, pool_type: str, tier: Tier, seconds: float, n_workers: int = 2) -> None:
         self.pool_id = f"example-{pool_type}"
-        self.config = {"pool_type": pool_type}
+        self.config: dict[str, Any] = {"pool_type": pool_type}
         self.tier = tier
         self.effort = {Tier.SMALL: 1, Tier.MEDIUM: 2}.get(tier, 3)
         self._seconds = seconds

@@ -33,13 +33,19 @@ class Job:
 
 
 def jobs(seed: int) -> Iterator[Job]:
-    """Yield jobs without end, the same ones for the same seed; about one in ten has a broken input.
+    """Return jobs without end, the same ones for the same seed; about one in ten has a broken input.
+
+    What they are made of takes a moment to make, the first time.
 
     >>> first, again = next(jobs(7)), next(jobs(7))
     >>> first.prompt == again.prompt and first.content == again.content
     True
     """
-    chance = random.Random(seed)
+    _library(), _bomb()
+    return _drawn(random.Random(seed))
+
+
+def _drawn(chance: random.Random) -> Iterator[Job]:
     while True:
         make = chance.choices((_sorting, _packing, _unpacking, _parsing), weights=(3, 4, 2, 3))[0]
         yield make(chance)

@@ -12,10 +12,13 @@ from uuid import uuid4
 
 import polars as pl
 
+from learnlab.capture.bus import MessageBus
 from learnlab.capture.fleet import Fleet, Task, ValidationFailed, WorkerDied
 from learnlab.capture.jobs import Job, jobs
 from learnlab.capture.pools import capture_pool
+from learnlab.capture.telemetry import TelemetryCapture
 from learnlab.errors import LearnlabError
+from learnlab.events import Message, MessageType
 from learnlab.models import now
 from learnlab.store import Store
 
@@ -92,12 +95,13 @@ async def orchestrate(db: str | Path, *, seconds: float = 6.0, seed: int = 0, se
     if store.name == "sample":
         raise LearnlabError("the sample is simulated and stays so: capture into another store, like 'live'")
     await asyncio.to_thread(store.ensure)
+    drawn = await asyncio.to_thread(jobs, seed)
     run, fleet = Run(session_id or str(uuid4())), Fleet(seed)
     captured: Fleet = capture_pool(fleet, learning_db=store)
     decided: asyncio.Queue[tuple[str, Task]] = asyncio.Queue(_LANES)
 
     async def decide() -> None:
-        for number, job in enumerate(jobs(seed)):
+        for number, job in enumerate(drawn):
             task = _task(run.session_id, number, job)
             fleet.jobs[task["task_id"]] = job
             routing = await captured.route_task(task)
@@ -108,17 +112,28 @@ async def orchestrate(db: str | Path, *, seconds: float = 6.0, seed: int = 0, se
         while True:
             await _execute(run, fleet, captured, *await decided.get())
 
-    try:
-        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
-            group.create_task(decide())
-            for _ in range(_LANES):
-                group.create_task(work())
-    except TimeoutError:
-        pass
-    finally:
-        await fleet.close()
+    async with MessageBus() as bus, TelemetryCapture(bus, learning_db=store):
+        await _announce(bus, fleet, MessageType.POOL_CREATED)
+        try:
+            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+                group.create_task(decide())
+                for _ in range(_LANES):
+                    group.create_task(work())
+        except TimeoutError:
+            pass
+        finally:
+            await fleet.close()
+        await _announce(bus, fleet, MessageType.POOL_CLOSED)
     run.n_decided = fleet.n_decided
     return run
+
+
+async def _announce(bus: MessageBus, fleet: Fleet, event: MessageType) -> None:
+    """Tell the bus of every pool that it was created or closed."""
+    for pool_id, pool in fleet.pools.items():
+        await bus.publish(
+            Message(type=event, source_pool_id=pool_id, payload={"pool_id": pool_id, **pool.config})
+        )
 
 
 def _task(session_id: str, number: int, job: Job) -> Task:

@@ -125,6 +125,7 @@ def report(
     """Run notebooks (the nightly set, when none is named) and write one HTML page each, with an index."""
     from learnlab.ingest import ingest as read_in
     from learnlab.ingest.simulation.sample import ensure_sample
+    from learnlab.reports.notebooks import own_store
     from learnlab.reports.parameters import parse_parameters
     from learnlab.reports.run import run_reports
     from learnlab.settings import store_for_source
@@ -135,6 +136,8 @@ def report(
     if source is not None:
         store = Store(db or store_for_source(source))
         click.echo(read_in(source, store, mapping=mapping).summary())
+    elif not db and (own := own_store(notebooks)):
+        store = Store(own)
     else:
         store = Store(db)
         ensure_sample(store)

@@ -136,7 +136,7 @@ class Message(Record):
     source_pool_id: str | None = None
     target_pool_id: str | None = None
     payload: dict[str, JsonValue] = Field(default_factory=dict)
-    message_id: UUID = Field(default_factory=uuid4)
+    message_id: Id = Field(default_factory=uuid4)
     timestamp: UtcTime = Field(default_factory=now)
 
 

@@ -158,3 +158,9 @@ def test_every_command_is_in_the_readme():
     commands += ["learnlab db " + name for name in main.commands["db"].commands]
     missing = [name for name in commands if not re.search(rf"{name}\b", text)]
     assert not missing
+
+
+def test_a_notebook_that_names_its_own_store_is_run_in_it(home):
+    result = CliRunner().invoke(main, ["report", "12_live_capture", "20_tier_performance"])
+    assert result.exit_code == 1
+    assert "work in different stores" in result.output

@@ -24,7 +24,7 @@ from uuid import UUID
 from learnlab.capture.commits import Commits
 from learnlab.capture.draining import Drainer
 from learnlab.errors import StoreError
-from learnlab.events import AttemptEvent, Event
+from learnlab.events import AttemptEvent, Event, RoutingDecision
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings, store_path
 from learnlab.store import LearningDatabase, Store
@@ -60,7 +60,7 @@ class Recorder:
         self._drainer = Drainer(self.store.path, self._rewritten)
         self._memory = threading.Lock()
         self._unwritten: deque[Event] = deque()
-        self._starts: dict[UUID, tuple[float, AttemptEvent]] = {}
+        self._starts: dict[UUID | None, tuple[float, AttemptEvent]] = {}
         self._is_refused = self._is_full = False
         self.n_lost = 0
         """How many events were given up: no line can hold them, or memory was full while the disk refused."""
@@ -139,8 +139,8 @@ class Recorder:
     def _written(self, events: Sequence[Event]) -> int | None:
         """Return the number up to which the spool is to be synced for these events; None when not all are written."""
         for event in events:
-            if isinstance(event, ExecutionRecord) and event.record_key:
-                self._starts.pop(event.record_key, None)
+            if isinstance(event, ExecutionRecord | RoutingDecision):
+                self._starts.pop(_attempt_of(event), None)
         try:
             if self._unwritten:
                 self._rewrite()
@@ -223,6 +223,11 @@ class Recorder:
             with suppress(StoreError):
                 self._rewrite()
         return not self._unwritten
+
+
+def _attempt_of(event: ExecutionRecord | RoutingDecision) -> UUID | None:
+    """Return the attempt that an event ends, or that it begins by a decision: its start is no news then."""
+    return event.record_key if isinstance(event, ExecutionRecord) else event.decision_id
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from learnlab.capture.said import as_said, is_a, member, name_of, number, opened, prose, said, word
+from learnlab.capture.said import as_said, is_a, mapped, member, name_of, number, opened, prose, said, word
 from learnlab.events import Candidate, RoutingDecision
 from learnlab.lenient import plain
 from learnlab.models import Tier, UtcTime, as_uuid, now
@@ -87,7 +87,7 @@ def decision_of(
     if not chosen.names:
         return None
     if chosen.propensity is None and "propensity" in known:
-        chosen = chosen._replace(propensity=known["propensity"])
+        chosen = _Option(chosen.names, known["propensity"])
     matching = [option for option in options if _fits(option.names, chosen.names)]
     if options and not matching:
         options = [chosen, *options]
@@ -95,13 +95,13 @@ def decision_of(
     if not _are_believable(chosen, options, matching):
         refused["propensities"] = [chosen.propensity, *(option.propensity for option in options)]
         known.pop("propensity", None)
-        chosen = chosen._replace(propensity=None)
-        options = [option._replace(propensity=None) for option in options]
-        matching = [option._replace(propensity=None) for option in matching]
+        chosen, options = _Option(chosen.names), [_Option(option.names) for option in options]
     elif chosen.propensity is None and matching and all(one.propensity is not None for one in matching):
-        chosen = chosen._replace(propensity=min(1.0, fsum(number(one.propensity) for one in matching)))
+        taken = fsum(_share(one.propensity) or 0 for one in matching)
+        chosen = _Option(chosen.names, min(1.0, taken))
     if len(matching) == 1:
-        chosen = chosen._replace(names=matching[0].names | chosen.names)
+        chosen = _Option(matching[0].names | chosen.names, chosen.propensity)
+    known |= _of_task(given, known)
     return RoutingDecision(
         task_id=_uuid(task_id),
         timestamp=_moment(timestamp, refused),
@@ -109,7 +109,9 @@ def decision_of(
         candidates=[_as_candidate(option) for option in options],
         context=_context(given, refused),
         router_version=prose(_first(given, _VERSION)),
-        task=plain(known | _of_task(given, known)),
+        task={
+            name: mapped(value) if type(value) is dict else as_said(value) for name, value in known.items()
+        },
     )
 
 
@@ -123,7 +125,10 @@ def _given(told: Any, is_nested: bool = False) -> dict[str, Any]:
 
 
 def _first(given: Mapping[str, Any], names: Iterable[str]) -> Any:
-    return next((value for name in names if (value := given.get(name)) is not None), None)
+    for name in names:
+        if (value := given.get(name)) is not None:
+            return value
+    return None
 
 
 def _choice(given: dict[str, Any], refused: dict[str, Any]) -> _Option:
@@ -138,21 +143,26 @@ def _choice(given: dict[str, Any], refused: dict[str, Any]) -> _Option:
 
 def _names_in(given: Mapping[str, Any], refused: dict[str, Any] | None = None) -> dict[str, str]:
     """Return the model, tier and pool that are named; a tier that is none is set aside."""
-    names = {"model": name_of(_first(given, _MODEL)), "pool": name_of(_first(given, _POOL))}
+    names = {}
+    if (model := name_of(_first(given, _MODEL))) is not None:
+        names["model"] = model
+    if (pool := name_of(_first(given, _POOL))) is not None:
+        names["pool"] = pool
     tier = _first(given, _TIER)
     if (spelt := word(tier)) in _TIERS:
         names["tier"] = spelt
     elif refused is not None and spelt not in ("", Tier.UNKNOWN):
         refused.setdefault("tier", name_of(tier))
-    return {name: value for name, value in names.items() if value is not None}
+    return names
 
 
 def _option(told: Any, refused: dict[str, Any], plain_name_is: str = "model") -> _Option:
     """Return one candidate: an object with names, or a plain name, which is a tier where it can be one."""
     if is_a(told, str, Enum, UUID, int):
+        if (spelt := word(told)) in _TIERS:
+            return _Option({"tier": spelt})
         name = name_of(told)
-        kind = "tier" if word(told) in _TIERS else plain_name_is
-        return _Option({kind: word(told) if kind == "tier" else name} if name else {})
+        return _Option({plain_name_is: name} if name else {})
     given = said(told, (*_NAMES, "name"))
     names = _names_in(given, refused)
     return _Option(names or _option_of_name(given, plain_name_is), _first(given, _PROPENSITY))
@@ -177,7 +187,7 @@ def _options(listed: Any, chosen: _Option, refused: dict[str, Any]) -> list[_Opt
     for name, told in pairs:
         option = _option(name, refused, kind)
         if is_a(told, int, float, str):
-            option = option._replace(propensity=told)
+            option = _Option(option.names, told)
         elif told is not None:
             more = _option(told, refused, kind)
             option = _Option(option.names | more.names, more.propensity)
@@ -194,13 +204,11 @@ def _fits(one: dict[str, str], other: dict[str, str]) -> bool:
 
 def _are_believable(chosen: _Option, options: list[_Option], matching: list[_Option]) -> bool:
     """Return whether the stated propensities are probabilities of one choice, of which this is one."""
-    stated = [option.propensity for option in (chosen, *options)]
-    shares = [_share(propensity) for propensity in stated]
-    if any(
-        share is None and propensity is not None for share, propensity in zip(shares, stated, strict=True)
-    ):
+    stated = [option.propensity for option in options if option.propensity is not None]
+    others = [share for propensity in stated if (share := _share(propensity)) is not None]
+    own = _share(chosen.propensity)
+    if len(others) < len(stated) or (own is None and chosen.propensity is not None):
         return False
-    own, others = shares[0], [share for share in shares[1:] if share is not None]
     total = fsum(others)
     is_whole = len(others) == len(options) > 0
     if total > 1 + TOLERANCE or (is_whole and total < 1 - TOLERANCE):
@@ -212,7 +220,7 @@ def _are_believable(chosen: _Option, options: list[_Option], matching: list[_Opt
 
 def _share(value: Any) -> float | None:
     """Return a probability; None for anything that is none."""
-    share = number(value) if value is not None else None
+    share = value if type(value) is float or value is None else number(value)
     if isinstance(share, int | float) and 0 <= share <= 1:
         return float(share)
     return None
@@ -225,7 +233,7 @@ def _as_candidate(option: _Option) -> Candidate:
 def _context(given: dict[str, Any], refused: dict[str, Any]) -> dict[str, Any]:
     """Return what the router knew, its reason, and what was set aside."""
     told = _first(given, _CONTEXT)
-    readable = plain(told) if told is not None else {}
+    readable = mapped(told) if told is not None else {}
     context: dict[str, Any] = readable if isinstance(readable, dict) else {"features": readable}
     if told is given.get("context") and given.get("features") is not None:
         context["features"] = plain(given["features"])

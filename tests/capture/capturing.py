@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from itertools import count
 from typing import Any
@@ -50,11 +51,13 @@ class Pool:
 
 
 def work(store: str, worker: str) -> None:
-    """Run tasks side by side until killed; say the number of each whose execution was acknowledged."""
-    pool, numbers = capture_pool(Pool(), store), count()
+    """Run tasks side by side until killed, or left alone; say the number of each that was acknowledged."""
+    pool, numbers, parent = capture_pool(Pool(), store), count(), os.getppid()
 
     async def one_after_another() -> None:
         for n in numbers:
+            if os.getppid() != parent:
+                return
             task = {"task_id": task_id(int(worker), n), "prompt": f"Describe part {n % 50}", "repo": "shop"}
             await pool.execute_task(task)
             say(acknowledged=n)

@@ -204,6 +204,8 @@ class TelemetryCapture:
 
     async def _publish(self, told: Told, kind: str) -> None:
         """Publish a decision that nobody has published, or an execution; a bus that is closed is logged."""
+        if self._bus is None:
+            return
         if kind == "decision" and told.decision and not told.is_announced:
             told.is_announced = True
             payload = told.decision.model_dump(mode="json", exclude_none=True)
@@ -214,8 +216,6 @@ class TelemetryCapture:
             payload["attempt_id"] = str(told.attempt_id)
             message = Message(type=MessageType.EXECUTION_RECORDED, payload=payload)
         else:
-            return
-        if self._bus is None:
             return
         try:
             await self._bus.publish(message)

@@ -203,6 +203,14 @@ STORIES = {
         ],
         [{"model": "m-1", "model_tier": "small", "task_type": "refactor"}],
     ),
+    "a decision that is told again under its id is one": Story(
+        [
+            ("decided", {"routing": SMALL, "decision_id": "0f8fad5b-d9cb-469f-a165-70867728950e"}),
+            ("ended", {"success": True}),
+            ("decided", {"routing": SMALL, "decision_id": "0f8fad5b-d9cb-469f-a165-70867728950e"}),
+        ],
+        [{"record_key": "0f8fad5b-d9cb-469f-a165-70867728950e", "success": True}],
+    ),
     "a clock that goes backwards makes no duration": Story(
         [
             ("decided", {"routing": SMALL, "timestamp": at(20)}),
@@ -251,18 +259,27 @@ def test_what_is_told_becomes_these_executions(task, stored):
     assert orphans == story.waiting
 
 
-def joiner_of(n: int) -> tuple[joining.Joiner, Callable[[int], None]]:
+def joiner_of(n: int) -> tuple[joining.Joiner, Callable[[int], joining.Told]]:
     joiner = joining.Joiner()
 
-    def end(i: int) -> None:
+    def end(i: int) -> joining.Told:
         event = AttemptEvent(side=Side.OUTCOME, task_id=UUID(int=i), known={"success": True})
-        joiner.told(event, "me", is_dated=False)
+        return joiner.told(event, "me", is_dated=False)
 
     for i in range(n):
         joiner.decided(
             RoutingDecision(task_id=UUID(int=i), chosen=Candidate(tier="small")), "me", is_dated=False
         )
     return joiner, end
+
+
+def test_a_further_attempt_is_told_by_its_own_task_id():
+    joiner, end = joiner_of(1)
+    first = end(0)
+    joiner.decided(RoutingDecision(task_id=UUID(int=0), chosen=Candidate(tier="large")), "me", is_dated=True)
+    second = end(0)
+    records = [attempt.record and attempt.record.task_id for attempt in (first, second)]
+    assert records == [UUID(int=0), second.attempt_id]
 
 
 def test_memory_holds_so_many_attempts_and_leaves_the_oldest_to_the_store(monkeypatch):

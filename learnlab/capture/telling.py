@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -41,7 +41,7 @@ class Telling(NamedTuple):
         return decision.model_copy(update={"decision_id": self.decision_id}) if self.decision_id else decision
 
     def side(self, side: Side, pool_type: str | None) -> AttemptEvent:
-        """Return it as a start or an outcome; told by a message, it is known by the message's id."""
+        """Return it as a start or an outcome, in a pool of the given type if that is known."""
         known = self.known
         if side is Side.OUTCOME:
             known = union(known, mapping.result_fields(self.data))
@@ -50,7 +50,6 @@ class Telling(NamedTuple):
             if known["metadata"].get("source_pool_id") == self.pool_id:
                 del known["metadata"]["source_pool_id"]
         return AttemptEvent(
-            attempt_id=self.data.message_id if isinstance(self.data, Message) else uuid4(),
             side=side,
             task_id=self.task_id,
             timestamp=self.moment,

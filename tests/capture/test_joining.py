@@ -280,6 +280,7 @@ def test_a_further_attempt_is_told_by_its_own_task_id():
     second = end(0)
     records = [attempt.record and attempt.record.task_id for attempt in (first, second)]
     assert records == [UUID(int=0), second.attempt_id]
+    assert list(second.unsafe) == ["decision", "record"]
 
 
 def test_memory_holds_so_many_attempts_and_leaves_the_oldest_to_the_store(monkeypatch):

@@ -312,6 +312,21 @@ def test_decisions_of_others_are_heard_and_own_ones_are_published_once(path, tas
     assert len(rows) == 2
 
 
+def test_what_it_published_itself_comes_back_too_late_to_matter(path, task):
+    async def orchestrate():
+        async with MessageBus() as bus, TelemetryCapture(bus, path) as telemetry:
+            for seconds in (0, 10):
+                decision = {"task_id": task, "routing": SMALL, "timestamp": after(seconds)}
+                await telemetry.capture_routing_decision(decision)
+                await telemetry.capture_execution_outcome({"task_id": task, "success": seconds == 10})
+            await bus.drain()
+            return counts(telemetry)
+
+    assert asyncio.run(orchestrate()) == (0, 0)
+    rows, sides = stored(path, task)
+    assert ([row["success"] for row in rows], sides) == ([False, True], [])
+
+
 def test_two_captures_on_one_bus_and_store_make_one_execution_of_what_both_hear(path, task):
     async def orchestrate():
         bus = MessageBus()
@@ -348,6 +363,7 @@ def test_shutdown_takes_in_what_the_bus_has_and_ends_the_capture(path, task):
             payload = {"task_id": f"{task}-{i}", "task_group": task, "success": True, "task_data": TASK}
             await bus.publish({"type": "TASK_COMPLETED", "payload": payload})
         await telemetry.shutdown()
+        n_stored = len(stored(path, task)[0])
         await telemetry.shutdown()
         for call in CALLS.values():
             with pytest.raises(CaptureError, match="shut down"):
@@ -356,9 +372,9 @@ def test_shutdown_takes_in_what_the_bus_has_and_ends_the_capture(path, task):
             await telemetry.initialize()
         await bus.publish({"type": "TASK_COMPLETED", "payload": {"task_id": "late", "task_type": "late"}})
         await bus.close()
+        return n_stored
 
-    asyncio.run(orchestrate())
-    assert len(stored(path, task)[0]) == 50
+    assert asyncio.run(orchestrate()) == 50
     assert Store(path).sql("select 1 from executions where task_group = 'late'").rows() == []
 
 

@@ -87,8 +87,7 @@ def read(data: Any) -> Telling:
             moment = _TIME.validate_python(given["timestamp"])
         except ValidationError:
             is_dated = False
-            refused = {"metadata": {"refused": {"timestamp": as_said(given["timestamp"])}}}
-            known = union(known, refused)
+            known = union(known, {"metadata": {"refused_timestamp": as_said(given["timestamp"])}})
     pool_id = name_of(given.get("pool_id")) or name_of(member(data, "source_pool_id"))
     return Telling(data, task_id, moment, is_dated, known, pool_id, id_of(given.get("decision_id")))
 

@@ -286,6 +286,7 @@ def test_hostile_tellings_become_executions_of_what_can_be_read(path, task):
     (row,), _ = stored(path, task)
     assert (row["success"], row["quality_score"], row["repo"]) == (None, None, "unknown")
     assert {"quality_score", "repo", "success"} <= row["metadata"]["refused"].keys()
+    assert row["metadata"]["refused_timestamp"] == "1066-10-14"
 
 
 def test_decisions_of_others_are_heard_and_own_ones_are_published_once(path, task):

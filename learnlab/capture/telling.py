@@ -9,9 +9,10 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from learnlab.capture import mapping, routing
 from learnlab.capture.joining import union
-from learnlab.capture.said import as_said, member, name_of, opened, said, word
+from learnlab.capture.mapping import fields as mapping
+from learnlab.capture.mapping import routing
+from learnlab.capture.mapping.said import as_said, member, name_of, opened, said, word
 from learnlab.errors import CaptureError
 from learnlab.events import AttemptEvent, Candidate, Message, MessageType, PoolEvent, RoutingDecision, Side
 from learnlab.models import UtcTime, as_uuid, now

@@ -15,8 +15,8 @@ from typing import Any
 from bench.figures import Figure, say, seconds
 from bench.fleets import Fleet
 from bench.records import record as execution
-from learnlab.capture.pools import capture_pool
 from learnlab.capture.recorder import Recorder, recorder_for
+from learnlab.capture.wrapping.pools import capture_pool
 from learnlab.settings import settings
 from learnlab.store import Store
 

@@ -10,8 +10,8 @@ from itertools import count
 from typing import Any
 
 from learnlab.capture import draining
-from learnlab.capture.pools import capture_pool
 from learnlab.capture.recorder import recorder_for
+from learnlab.capture.wrapping.pools import capture_pool
 from learnlab.models import ExecutionRecord
 
 AT_ONCE = 8

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opentelemetry.sdk.trace import TracerProvider
 
-from learnlab.capture.otel import LearnlabSpanProcessor
+from learnlab.capture.spans.processor import LearnlabSpanProcessor
 
 
 def run(store: str) -> None:

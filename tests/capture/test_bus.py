@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnlab.capture import overflow, subscriber
-from learnlab.capture.bus import MessageBus
-from learnlab.capture.overflow import Backlog
+from learnlab.capture.messages import overflow, subscriber
+from learnlab.capture.messages.bus import MessageBus
+from learnlab.capture.messages.overflow import Backlog
 from learnlab.capture.recorder import Recorder, recorder_for
 from learnlab.errors import BusError
 from learnlab.events import Message, MessageType
@@ -116,7 +116,7 @@ class Hostile(Mapping[str, Any]):
         ({"type": "heartbeat", "payload": [1]}, "a payload is a dict, not a list"),
         ({"type": "heartbeat", "payload": "n=1"}, "a payload is a dict, not a str"),
         ({"type": "heartbeat", "priority": 1}, "'priority': Extra inputs"),
-        ({"type": "heartbeat", "message_id": "m-1"}, "'message_id'"),
+        ({"type": "heartbeat", "message_id": ["m-1"]}, "'message_id'"),
         ({"type": "heartbeat", "timestamp": "1970-01-01T00:00:00Z"}, "no plausible time"),
         ({"type": "heartbeat", 5: 1}, "reading it raised TypeError"),
         (Hostile(), "reading it raised RuntimeError"),

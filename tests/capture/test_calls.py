@@ -14,11 +14,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from listening import DONE, Listener, Pool
 
-import learnlab.capture.attempt
-import learnlab.capture.calls
-import learnlab.capture.pools
-from learnlab.capture.calls import captured, capturing
-from learnlab.capture.pools import capture_pool
+import learnlab.capture.wrapping.attempt
+import learnlab.capture.wrapping.calls
+import learnlab.capture.wrapping.pools
+from learnlab.capture.wrapping.calls import captured, capturing
+from learnlab.capture.wrapping.pools import capture_pool
 from learnlab.errors import CaptureError, StoreError
 from learnlab.models import as_uuid
 from learnlab.store import Store
@@ -30,7 +30,7 @@ KNOWN = {"task_type": "docs", "repo": "shop", "model_tier": "small", "pool_type"
 def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listener:
     """What capture hears, in memory, whatever the store."""
     listener = Listener(tmp_path / "heard.duckdb")
-    for module in (learnlab.capture.calls, learnlab.capture.pools):
+    for module in (learnlab.capture.wrapping.calls, learnlab.capture.wrapping.pools):
         monkeypatch.setattr(module, "recorder_for", lambda _: listener)
     return listener
 
@@ -335,7 +335,7 @@ def test_an_error_in_capture_itself_breaks_nothing(
     def broken(*_: Any) -> Any:
         raise RuntimeError("hostile")
 
-    monkeypatch.setattr(learnlab.capture.attempt, "now", broken)
+    monkeypatch.setattr(learnlab.capture.wrapping.attempt, "now", broken)
     with capturing("live") as attempt:
         attempt.succeeded()
     assert captured("live")(lambda: 3)() == 3

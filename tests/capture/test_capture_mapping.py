@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import learnlab.capture
-from learnlab.capture.mapping import result_fields, table, task_fields, task_id_of
-from learnlab.capture.routing import decision_of, is_routing
-from learnlab.capture.rules import RULES
+from learnlab.capture.mapping.fields import result_fields, table, task_fields, task_id_of
+from learnlab.capture.mapping.routing import decision_of, is_routing
+from learnlab.capture.mapping.rules import RULES
 from learnlab.events import AttemptEvent, Message, Side, executed
 from learnlab.lenient import record_of
 from learnlab.models import ExecutionRecord, as_uuid
@@ -37,7 +37,7 @@ SEEDS_TASK = {
 def test_the_page_prints_the_table():
     assert table() in README.read_text(encoding="utf-8"), (
         "learnlab/capture/README.md is older than the rules: replace its table by what "
-        "`python -c 'from learnlab.capture.mapping import table; print(table())'` prints"
+        "`python -c 'from learnlab.capture.mapping.fields import table; print(table())'` prints"
     )
 
 

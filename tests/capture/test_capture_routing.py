@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from learnlab.capture.routing import decision_of, is_routing
+from learnlab.capture.mapping.routing import decision_of, is_routing
 from learnlab.events import Candidate, RoutingDecision, executed
 from learnlab.models import as_uuid
 

@@ -16,8 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from learnlab.capture import failures
-from learnlab.capture.failures import error_type_of, is_cancellation, message_of
+from learnlab.capture.mapping import failures
+from learnlab.capture.mapping.failures import error_type_of, is_cancellation, message_of
 from learnlab.models import ErrorType
 
 

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnlab.capture import work
-from learnlab.capture.fleet import CHANCES, Fleet, Pool, ProcessPool, ValidationFailed, WorkerDied
-from learnlab.capture.jobs import BOMB, Job, jobs
-from learnlab.capture.orchestrator import Run, orchestrate
+from learnlab.capture.example import work
+from learnlab.capture.example.fleet import CHANCES, Fleet, Pool, ProcessPool, ValidationFailed, WorkerDied
+from learnlab.capture.example.jobs import BOMB, Job, jobs
+from learnlab.capture.example.orchestrator import Run, orchestrate
 from learnlab.errors import LearnlabError
 from learnlab.intervals import wilson
 from learnlab.models import Tier

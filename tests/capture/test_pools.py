@@ -20,12 +20,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from listening import DONE, Listener, Manager, Pool, SyncPool
 
-import learnlab.capture.attempt
-import learnlab.capture.mapping
-import learnlab.capture.pools
-from learnlab.capture.open_decisions import OpenDecisions
-from learnlab.capture.pools import capture_pool, pool_behind
+import learnlab.capture.mapping.fields
+import learnlab.capture.wrapping.attempt
+import learnlab.capture.wrapping.pools
 from learnlab.capture.recorder import recorder_for
+from learnlab.capture.wrapping.open_decisions import OpenDecisions
+from learnlab.capture.wrapping.pools import capture_pool, pool_behind
 from learnlab.errors import StoreError
 from learnlab.events import Candidate, RoutingDecision
 from learnlab.models import as_uuid, now
@@ -47,7 +47,7 @@ ROUTING = {"tier": "small", "confidence": 0.9, "candidates": {"small": 0.75, "la
 def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listener:
     """What capture hears, in memory, whatever the store."""
     listener = Listener(tmp_path / "heard.duckdb")
-    monkeypatch.setattr(learnlab.capture.pools, "recorder_for", lambda _: listener)
+    monkeypatch.setattr(learnlab.capture.wrapping.pools, "recorder_for", lambda _: listener)
     return listener
 
 
@@ -149,7 +149,7 @@ def test_a_failing_store_breaks_no_task_and_loses_none(
 
 def test_the_duration_is_measured_or_stated(heard: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 107.25, 200.0, 201.0])
-    monkeypatch.setattr(learnlab.capture.attempt, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(learnlab.capture.wrapping.attempt, "perf_counter", lambda: next(clock))
     pool = capture_pool(SyncPool(), "live")
     pool.execute_task(TASK)
     pool.execute_task(TASK | {"returns": {"duration": 3.5}})
@@ -164,7 +164,7 @@ def test_a_clock_that_goes_backwards_spoils_no_duration(
 ) -> None:
     began = now()
     clock = iter([began, began - timedelta(hours=2), began.replace(year=1970), began])
-    monkeypatch.setattr(learnlab.capture.attempt, "now", lambda: next(clock))
+    monkeypatch.setattr(learnlab.capture.wrapping.attempt, "now", lambda: next(clock))
     pool = capture_pool(SyncPool(), "live")
     for _ in range(3):
         pool.execute_task(TASK)
@@ -407,7 +407,7 @@ def test_an_error_in_capture_itself_breaks_no_task(
             both()
         assert not heard.events
     for name in ("result_fields", "task_fields"):
-        monkeypatch.setattr(learnlab.capture.mapping, name, broken)
+        monkeypatch.setattr(learnlab.capture.mapping.fields, name, broken)
         both()
     told = [(record.task_description, record.success) for record in heard.records]
     assert told == [("Write a function", None)] * 2 + [("", None)] * 2
@@ -524,7 +524,7 @@ def test_the_route_that_an_execution_of_another_store_takes_is_no_parent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listeners = {name: Listener(tmp_path / name) for name in ("a.db", "b.db")}
-    monkeypatch.setattr(learnlab.capture.pools, "recorder_for", lambda name: listeners[name])
+    monkeypatch.setattr(learnlab.capture.wrapping.pools, "recorder_for", lambda name: listeners[name])
     manager = capture_pool(Manager(p1=capture_pool(Pool(), "a.db")), "b.db")
     called(manager.execute_on_pool("p1", TASK))
     assert [listener.record_alone.parent_task_id for listener in listeners.values()] == [None, None]
@@ -552,7 +552,7 @@ def test_a_task_that_is_left_running_is_no_part_of_what_began_it(heard: Listener
     asyncio.run(run())
     assert [record.success for record in heard.records] == [True, True]
     assert [record.parent_task_id for record in heard.records] == [None, None]
-    assert learnlab.capture.attempt._running.get() is None
+    assert learnlab.capture.wrapping.attempt._running.get() is None
 
 
 # Batches

@@ -26,8 +26,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
-from learnlab.capture import otel, span_files
-from learnlab.capture.otel import LearnlabSpanProcessor
+from learnlab.capture.spans import files as span_files
+from learnlab.capture.spans import processor as otel
+from learnlab.capture.spans.processor import LearnlabSpanProcessor
 from learnlab.errors import LearnlabError, StoreError
 from learnlab.ingest import ingest
 from learnlab.ingest.assemble import assemble

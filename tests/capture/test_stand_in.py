@@ -15,8 +15,8 @@ from weakref import ref
 import pytest
 from listening import DONE, Listener
 
-import learnlab.capture.pools
-from learnlab.capture.pools import capture_pool
+import learnlab.capture.wrapping.pools
+from learnlab.capture.wrapping.pools import capture_pool
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Executes(Protocol):
 @pytest.fixture
 def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listener:
     listener = Listener(tmp_path / "heard.duckdb")
-    monkeypatch.setattr(learnlab.capture.pools, "recorder_for", lambda _: listener)
+    monkeypatch.setattr(learnlab.capture.wrapping.pools, "recorder_for", lambda _: listener)
     return listener
 
 

@@ -15,7 +15,7 @@ from conftest import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnlab.capture.bus import MessageBus
+from learnlab.capture.messages.bus import MessageBus
 from learnlab.capture.recorder import recorder_for
 from learnlab.capture.telemetry import TelemetryCapture
 from learnlab.errors import CaptureError

@@ -15,7 +15,7 @@ from functools import wraps
 from types import AsyncGeneratorType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
-from learnlab.capture.attempt import Call, not_captured
+from learnlab.capture.wrapping.attempt import Call, not_captured
 
 Begin = Callable[[tuple[Any, ...], dict[str, Any]], Call | None]
 """Makes a captured call of the arguments; None when nothing is to be captured."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from learnlab.capture import mapping
-from learnlab.capture.around import around
-from learnlab.capture.attempt import Attempt, Call, not_captured
+from learnlab.capture.mapping import fields as mapping
+from learnlab.capture.mapping.said import cut
 from learnlab.capture.recorder import Recorder, recorder_for
-from learnlab.capture.said import cut
+from learnlab.capture.wrapping.around import around
+from learnlab.capture.wrapping.attempt import Attempt, Call, not_captured
 from learnlab.errors import CaptureError
 from learnlab.lenient import plain, record_of
 from learnlab.models import ExecutionRecord, SuccessSource

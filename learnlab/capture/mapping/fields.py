@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 from pydantic import JsonValue
 
-from learnlab.capture.failures import error_type_of, is_cancellation, message_of
-from learnlab.capture.rules import MAX_TASK_DESCRIPTION as MAX_TASK_DESCRIPTION
-from learnlab.capture.rules import RULES
-from learnlab.capture.said import cut, is_a, member, name_of, number, opened, said
+from learnlab.capture.mapping.failures import error_type_of, is_cancellation, message_of
+from learnlab.capture.mapping.rules import MAX_TASK_DESCRIPTION as MAX_TASK_DESCRIPTION
+from learnlab.capture.mapping.rules import RULES
+from learnlab.capture.mapping.said import cut, is_a, member, name_of, number, opened, said
 from learnlab.models import MAX_ERROR_MESSAGE, ErrorType, SuccessSource, as_uuid
 
 CHARACTERS_A_TOKEN = 4

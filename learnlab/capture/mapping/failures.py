@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from typing import Any
 
-from learnlab.capture.said import member, prose, word
+from learnlab.capture.mapping.said import member, prose, word
 from learnlab.lenient import storable
 from learnlab.models import ErrorType
 

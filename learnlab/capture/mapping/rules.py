@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from learnlab.capture.failures import (
+from learnlab.capture.mapping.failures import (
     FAILED,
     message_in,
     type_of_error,
@@ -15,7 +15,7 @@ from learnlab.capture.failures import (
     type_of_name,
     type_of_status,
 )
-from learnlab.capture.said import as_said, is_a, mapped, name_of, number, prose, word
+from learnlab.capture.mapping.said import as_said, is_a, mapped, name_of, number, prose, word
 from learnlab.ingest.logs.shapes import last_part
 from learnlab.models import MAX_ERROR_MESSAGE, ErrorType, Tier
 

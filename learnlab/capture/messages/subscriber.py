@@ -14,8 +14,8 @@ from itertools import islice
 from time import perf_counter
 from typing import Any
 
-from learnlab.capture.letters import DeadLetters
-from learnlab.capture.overflow import Backlog
+from learnlab.capture.messages.letters import DeadLetters
+from learnlab.capture.messages.overflow import Backlog
 from learnlab.errors import BusError
 from learnlab.events import Message, MessageType
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from learnlab.capture import mapping
+from learnlab.capture.mapping import fields as mapping
 
 NOTHING: Any = object()
 """What a batch says of a task that it returned no result for."""

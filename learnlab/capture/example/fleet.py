@@ -13,8 +13,8 @@ from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from learnlab.capture import work
-from learnlab.capture.jobs import Job
+from learnlab.capture.example import work
+from learnlab.capture.example.jobs import Job
 from learnlab.errors import LearnlabError
 from learnlab.models import Tier
 
@@ -31,7 +31,7 @@ class WorkerDied(BrokenExecutor):
 
 
 class Worker:
-    """A process that works (`learnlab.capture.work`); it `is_idle` when it has answered all that it was asked."""
+    """A process that works (`learnlab.capture.example.work`); it `is_idle` when it has answered all that it was asked."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process

@@ -14,8 +14,8 @@ from typing import Any, Literal, Self, get_args
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from learnlab.capture.letters import DeadLetters
-from learnlab.capture.subscriber import Callback, Subscription, inside
+from learnlab.capture.messages.letters import DeadLetters
+from learnlab.capture.messages.subscriber import Callback, Subscription, inside
 from learnlab.errors import BusError
 from learnlab.events import DeadLetter, Message, MessageType
 from learnlab.lenient import plain, storable

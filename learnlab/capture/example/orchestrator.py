@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import polars as pl
 
-from learnlab.capture.bus import MessageBus
-from learnlab.capture.fleet import Fleet, Task, ValidationFailed, WorkerDied
-from learnlab.capture.jobs import Job, jobs
-from learnlab.capture.pools import capture_pool
+from learnlab.capture.example.fleet import Fleet, Task, ValidationFailed, WorkerDied
+from learnlab.capture.example.jobs import Job, jobs
+from learnlab.capture.messages.bus import MessageBus
 from learnlab.capture.telemetry import TelemetryCapture
+from learnlab.capture.wrapping.pools import capture_pool
 from learnlab.errors import LearnlabError
 from learnlab.events import Message, MessageType
 from learnlab.models import now

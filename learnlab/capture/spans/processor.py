@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learnlab.capture import span_files
 from learnlab.capture.recorder import recorder_for
+from learnlab.capture.spans import files as span_files
 from learnlab.errors import LearnlabError, StoreBusyError
 from learnlab.store import LearningDatabase, Store
 

@@ -11,7 +11,18 @@ from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from learnlab.capture.said import as_said, is_a, mapped, member, name_of, number, opened, prose, said, word
+from learnlab.capture.mapping.said import (
+    as_said,
+    is_a,
+    mapped,
+    member,
+    name_of,
+    number,
+    opened,
+    prose,
+    said,
+    word,
+)
 from learnlab.events import Candidate, RoutingDecision
 from learnlab.lenient import plain
 from learnlab.models import Tier, UtcTime, as_uuid, now

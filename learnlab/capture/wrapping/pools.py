@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from learnlab.capture import mapping, routing
-from learnlab.capture.arguments import Arguments
-from learnlab.capture.around import around
-from learnlab.capture.attempt import Attempt, Call, not_captured
-from learnlab.capture.batches import NOTHING, result_of_each
-from learnlab.capture.failures import is_cancellation, message_of
-from learnlab.capture.open_decisions import OpenDecisions
-from learnlab.capture.proxy import stand_in
+from learnlab.capture.mapping import fields as mapping
+from learnlab.capture.mapping import routing
+from learnlab.capture.mapping.failures import is_cancellation, message_of
+from learnlab.capture.mapping.said import member, opened
 from learnlab.capture.recorder import Recorder, recorder_for
-from learnlab.capture.said import member, opened
+from learnlab.capture.wrapping.arguments import Arguments
+from learnlab.capture.wrapping.around import around
+from learnlab.capture.wrapping.attempt import Attempt, Call, not_captured
+from learnlab.capture.wrapping.batches import NOTHING, result_of_each
+from learnlab.capture.wrapping.open_decisions import OpenDecisions
+from learnlab.capture.wrapping.proxy import stand_in
 from learnlab.events import RoutingDecision
 from learnlab.models import MAX_ERROR_MESSAGE
 from learnlab.store import LearningDatabase, Store

@@ -1,0 +1,1 @@
+"""A worked example: a small orchestrator that does real work, to be captured."""

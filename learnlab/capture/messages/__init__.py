@@ -1,0 +1,1 @@
+"""The message bus: typed, bounded, in this process."""

@@ -1,0 +1,1 @@
+"""OpenTelemetry: the finished traces of an instrumented program."""

@@ -1,0 +1,1 @@
+"""Captured calls: of a pool's methods, of functions, of pieces of code."""

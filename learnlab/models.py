@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
@@ -123,8 +124,15 @@ def normalise_task_type(spelling: str) -> str:
     >>> [normalise_task_type(s) for s in ("Refactor", "refactoring", "refactor-code", "Data Science")]
     ['refactor', 'refactor', 'refactor', 'data_science']
     """
+    return _normalised(spelling) if len(spelling) > 100 else _known_normalised(spelling)
+
+
+def _normalised(spelling: str) -> str:
     plain = re.sub(TASK_TYPE_BREAK, "_", spelling.lower()).strip("_")
     return TASK_TYPE_OF.get(plain, plain) or UNKNOWN
+
+
+_known_normalised = lru_cache(maxsize=1024)(_normalised)
 
 
 def as_uuid(value: UUID | str, source: str = "") -> UUID:

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -60,7 +60,7 @@ class Recorder:
         self._drainer = Drainer(self.store.path, self._rewritten)
         self._memory = threading.Lock()
         self._unwritten: deque[Event] = deque()
-        self._starts: dict[UUID | None, tuple[float, AttemptEvent]] = {}
+        self._starts: dict[UUID | None, tuple[float, Callable[[], AttemptEvent]]] = {}
         self._is_refused = self._is_full = False
         self.n_lost = 0
         """How many events were given up: no line can hold them, or memory was full while the disk refused."""
@@ -106,15 +106,15 @@ class Recorder:
             return False
         return True
 
-    def note(self, start: AttemptEvent) -> None:
-        """Take note of the start of an attempt, which is written down when the attempt goes on for a second.
+    def note(self, attempt_id: UUID, start: Callable[[], AttemptEvent]) -> None:
+        """Take note of an attempt whose start is to be written down when it goes on for a second.
 
         So a short one costs no second line, and one that is still running when its process dies is reported.
         """
         if self._drainer.told(0):
-            self._starts[start.attempt_id] = (time.monotonic(), start)
+            self._starts[attempt_id] = (time.monotonic(), start)
         else:
-            self._written([start])
+            self._written([start()])
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Write what waits in memory and drain the spool into the store; return whether nothing waits any more.
@@ -216,7 +216,7 @@ class Recorder:
         due = time.monotonic() - (0.0 if is_last else SOON)
         for attempt_id, (noted, start) in list(self._starts.items()):
             if noted <= due and self._starts.pop(attempt_id, None) is not None:
-                self._written([start])
+                self._written([start()])
         if self._starts:
             self._drainer.told(0)
         if self._unwritten:

@@ -21,7 +21,7 @@ from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, DeadLetter, Event, PoolEvent, RoutingDecision
 from learnlab.lenient import NUL
 from learnlab.models import ExecutionRecord
-from learnlab.secrets import mask_text
+from learnlab.secrets import mask_text, may_hold_secrets
 from learnlab.store.limits import SCHEMA
 from learnlab.store.masking import EXECUTION_TEXTS
 
@@ -97,13 +97,17 @@ def _unmasked(record: ExecutionRecord) -> bytes:
 
 def _execution_line(record: ExecutionRecord) -> bytes:
     line = _unmasked(record)
-    masked: dict[str, Any] = {}
+    texts = {}
     for name in EXECUTION_TEXTS:
         if value := getattr(record, name):
-            text = value if isinstance(value, str) else to_json(value).decode()
-            without, n_masked = mask_text(text, name)
-            if n_masked:
-                masked[name] = without if isinstance(value, str) else json.loads(without)
+            texts[name] = value if isinstance(value, str) else to_json(value).decode()
+    if not may_hold_secrets("\n".join(texts.values())):
+        return line
+    masked: dict[str, Any] = {}
+    for name, text in texts.items():
+        without, n_masked = mask_text(text, name)
+        if n_masked:
+            masked[name] = json.loads(without) if name == "metadata" else without
     return json.dumps(json.loads(line) | masked).encode() + b"\n" if masked else line
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from learnlab.capture.recorder import Recorder
 from learnlab.events import AttemptEvent, Event, RoutingDecision
@@ -31,9 +33,9 @@ class Listener(Recorder):
         await asyncio.sleep(0)
         return self.record(*events)
 
-    def note(self, start: AttemptEvent) -> None:
+    def note(self, attempt_id: UUID, start: Callable[[], AttemptEvent]) -> None:
         """Keep a start beside the others."""
-        self.notes.append(start)
+        self.notes.append(start())
 
     @property
     def records(self) -> list[ExecutionRecord]:

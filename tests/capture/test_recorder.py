@@ -111,10 +111,14 @@ def start_of(record: ExecutionRecord) -> AttemptEvent:
     )
 
 
+def note(recorder: Recorder, record: ExecutionRecord) -> None:
+    recorder.note(record.record_key, lambda: start_of(record))
+
+
 def test_a_start_is_written_down_only_when_its_attempt_goes_on(rec, make_record, monkeypatch):
     short, long = make_record(record_key=uuid4()), make_record(record_key=uuid4())
-    rec.note(start_of(short))
-    rec.note(start_of(long))
+    note(rec, short)
+    note(rec, long)
     assert rec.record(short)
     assert n_spooled(rec) == 1
     assert rec._rewritten()
@@ -131,12 +135,12 @@ def test_the_start_of_what_runs_on_is_written_though_nothing_else_happens(
 ):
     monkeypatch.setattr(draining, "OLDEST", 0.1)
     monkeypatch.setattr(recorder, "SOON", 0.2)
-    eager.note(start_of(make_record(record_key=uuid4())))
+    note(eager, make_record(record_key=uuid4()))
     until(lambda: store.sql("select count(*) from open_attempts").item() == 1)
 
 
 def test_starts_of_what_still_runs_at_the_end_are_written(rec, store, make_record):
-    rec.note(start_of(make_record(record_key=uuid4())))
+    note(rec, make_record(record_key=uuid4()))
     rec.close()
     assert store.sql("select side from open_attempts").rows() == [("start",)]
 

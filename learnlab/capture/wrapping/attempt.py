@@ -76,14 +76,15 @@ class Attempt:
         if parent:
             self.known.setdefault("parent_task_id", str(parent.task_id))
         self._began = now()
-        recorder.note(
-            AttemptEvent.model_construct(
-                attempt_id=self.attempt_id,
-                side=Side.START,
-                task_id=self.task_id,
-                timestamp=self._began,
-                known=self.known,
-            )
+        recorder.note(self.attempt_id, self._started)
+
+    def _started(self) -> AttemptEvent:
+        return AttemptEvent.model_construct(
+            attempt_id=self.attempt_id,
+            side=Side.START,
+            task_id=self.task_id,
+            timestamp=self._began,
+            known=self.known,
         )
 
     def decided(self, decision: RoutingDecision) -> RoutingDecision | None:

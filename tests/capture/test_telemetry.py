@@ -336,11 +336,13 @@ def test_two_captures_on_one_bus_and_store_make_one_execution_of_what_both_hear(
                 await one.capture_routing_decision(
                     {"task_id": task, "routing": {"tier": tier}, "task_data": TASK}
                 )
+                await one.capture_execution_outcome(
+                    {"task_id": task, "success": success, "quality_score": 50}
+                )
                 await bus.publish(
                     {"type": "TASK_COMPLETED", "payload": {"task_id": task, "success": success}}
                 )
                 await bus.drain()
-                await other.capture_execution_outcome({"task_id": task, "quality_score": 50})
             alone = {"task_id": f"{task}-2", "task_group": task, "success": True, "task_data": TASK}
             await bus.publish({"type": "TASK_COMPLETED", "payload": alone})
             await bus.drain()

@@ -82,13 +82,13 @@ def test_single_records_arrive_in_the_store(
 def test_what_is_captured_while_it_is_measured_is_all_stored(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (("_TURNS", 1), ("_CALLS", 3), ("_SECONDS", 0.1)):
+    for name, value in (("_TURNS", 1), ("_CALLS", 8), ("_SECONDS", 0.1)):
         monkeypatch.setattr(capture, name, value)
     before = fleet.store.sql("select count(*) from executions").item()
     figures = list(capture.measure(fleet))
     check(figures)
     assert [figure.limit for figure in figures] == [
-        *(1.5 * figure.peer_value for figure in figures[:2]), 50, 50, 100, None, 100, None,
+        *(1.5 * figure.peer_value for figure in figures[:4]), 50, 50, 50, 50, 100, None, 100, None,
     ]  # fmt: skip
     assert capsys.readouterr().err.count("lines in each batch") == 2
     assert fleet.store.sql("select count(*) from executions").item() == before

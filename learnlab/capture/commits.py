@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from queue import SimpleQueue
 
+from learnlab.errors import StoreError
 from learnlab.store.spool import SpoolWriter
+
+_Waiter = asyncio.Future[StoreError | None]
 
 
 class Commits:
@@ -16,9 +19,10 @@ class Commits:
     def __init__(self, writer: SpoolWriter) -> None:
         self._writer = writer
         self._lock = threading.Lock()
-        self._next: Future[None] | None = None
+        self._waiting: dict[asyncio.AbstractEventLoop, list[_Waiter]] = {}
         self._last = 0
-        self._thread: ThreadPoolExecutor | None = None
+        self._due: SimpleQueue[bool] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     async def wait(self, number: int) -> None:
         """Wait until the spool is on the disk up to a number; cancelling it stops no fsync.
@@ -27,43 +31,58 @@ class Commits:
             StoreError: when the disk refuses.
         """
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-
-        def release() -> None:
-            if not waiter.done():
-                waiter.set_result(None)
-
-        def tell(_: Future[None]) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(release)
-
-        try:
-            commit = self._covering(number)
-        except RuntimeError:  # the program is ending: no thread takes it
-            self._writer.sync(number)
-            return
-        commit.add_done_callback(tell)
-        await waiter
-        commit.result()
+        waiter: _Waiter = loop.create_future()
+        with self._lock:
+            is_first = not self._waiting
+            self._waiting.setdefault(loop, []).append(waiter)
+            self._last = max(self._last, number)
+            has_thread = self._thread is not None or self._start()
+        if not has_thread:  # the program is ending
+            self._commit()
+        elif is_first:
+            self._due.put(True)
+        error = await waiter
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         """Finish what is waited for and let the thread go; another one begins when somebody waits again."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
-            thread.shutdown()
+            self._due.put(False)
+            thread.join()
 
-    def _covering(self, number: int) -> Future[None]:
-        """Return the fsync that has not begun yet and will cover a number."""
-        with self._lock:
-            self._last = max(self._last, number)
-            if self._next is None:
-                if self._thread is None:
-                    self._thread = ThreadPoolExecutor(1, thread_name_prefix="learnlab-sync")
-                self._next = self._thread.submit(self._commit)
-            return self._next
+    def _start(self) -> bool:
+        thread = threading.Thread(target=self._run, name="learnlab-sync", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._thread = thread
+        return True
+
+    def _run(self) -> None:
+        while self._due.get():
+            self._commit()
 
     def _commit(self) -> None:
         with self._lock:
-            self._next, number = None, self._last
-        self._writer.sync(number)
+            waiting, self._waiting = self._waiting, {}
+            number = self._last
+        error = None
+        try:
+            self._writer.sync(number)
+        except StoreError as refused:
+            error = refused
+        except Exception as other:
+            error = StoreError(f"the spool may not be on the disk: {other}")
+        for loop, waiters in waiting.items():
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_release, waiters, error)
+
+
+def _release(waiters: list[_Waiter], error: StoreError | None) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(error)

@@ -1,8 +1,8 @@
 """The background drain: moves what a process captured from the spool into the store, so that nobody who captures waits.
 
 It drains when a hundred events wait, or five seconds after the oldest of them; while it works the next ones
-gather, so the batches grow with the load. After each turn it rests as long as it worked, and it waits only
-a second for its turn: a report that holds the store is never hurried, and readers pass in between.
+gather, so the batches grow with the load. After each turn it rests four times as long as it worked, so that it
+takes little from the program, and readers pass; it waits only a second for its turn, then lets others go first.
 
 A forked child does not drain: the threads of polars and DuckDB do not outlive a fork. What it captured waits
 in the spool for whoever drains next.
@@ -38,6 +38,9 @@ _TURN = 1.0
 
 _LAST = 2.0
 """Seconds that the last drain, when the program ends, waits and works."""
+
+_REST = 4.0
+"""Seconds of rest for each second of work."""
 
 _LONGEST_PAUSE = 30.0
 """Seconds between tries while something is wrong."""
@@ -130,7 +133,7 @@ class Drainer:
             if pause or took >= _TURN:
                 self._some.set()
                 self._enough.set()
-            pause = pause or took
+            pause = pause or _REST * took
         self._drained(_LAST)
 
     def _drained(self, seconds: float, paused: float = 0.0) -> float:

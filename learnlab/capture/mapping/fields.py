@@ -17,26 +17,26 @@ from learnlab.models import MAX_ERROR_MESSAGE, ErrorType, SuccessSource, as_uuid
 CHARACTERS_A_TOKEN = 4
 """About how many characters of prose make a token; the seeds say 2 tokens a character and 2 characters a token."""
 
-_Reader = tuple[str, str, Callable[[Any], Any]]
+_Reader = tuple[int, str, str, Callable[[Any], Any]]
 
 
-def _readers(origin: str) -> tuple[_Reader, ...]:
-    """Return name, field and conversion of everything that is read from a task, a result …, in the table's order."""
-    return tuple(
-        (read.removeprefix(f"{origin}."), rule.field, rule.convert)
-        for rule in RULES
-        for read in rule.reads
-        if read.startswith(f"{origin}.")
-    )
+def _readers(origin: str) -> dict[str, tuple[_Reader, ...]]:
+    """Return name → (place in the table, name, field, conversion) of everything that is read from a task, a result …"""
+    readers: dict[str, tuple[_Reader, ...]] = {}
+    reads = [(rule, read) for rule in RULES for read in rule.reads if read.startswith(f"{origin}.")]
+    for place, (rule, read) in enumerate(reads):
+        name = read.removeprefix(f"{origin}.")
+        readers[name] = (*readers.get(name, ()), (place, name, rule.field, rule.convert))
+    return readers
 
 
-def _names(readers: tuple[_Reader, ...]) -> tuple[str, ...]:
-    return tuple({name.split(".")[0]: None for name, _, _ in readers})
+def _names(readers: dict[str, tuple[_Reader, ...]]) -> tuple[str, ...]:
+    return tuple({name.split(".")[0]: None for name in readers})
 
 
 _OF_TASK, _OF_RESULT, _OF_POOL, _OF_MESSAGE = map(_readers, ("task", "result", "pool", "message"))
 _TASK, _RESULT, _POOL, _MESSAGE = map(_names, (_OF_TASK, _OF_RESULT, _OF_POOL, _OF_MESSAGE))
-_USAGE = tuple(name.removeprefix("usage.") for name, _, _ in _OF_RESULT if name.startswith("usage."))
+_USAGE = tuple(name.removeprefix("usage.") for name in _OF_RESULT if name.startswith("usage."))
 
 
 def task_fields(task: Any, pool: Any = None) -> dict[str, JsonValue]:
@@ -69,10 +69,19 @@ def task_id_of(task: Any) -> tuple[UUID, str | None]:
     >>> task_id_of({"task_id": "task-abc-123"})
     (UUID('e06a46ed-134f-5928-a08b-cd492c16d495'), 'task-abc-123')
     """
+    text = given_id_of(task)
+    return (as_uuid(text), text) if text else (uuid4(), None)
+
+
+def given_id_of(task: Any) -> str | None:
+    """Return the id that a task was given, as a text; None when it has none.
+
+    >>> given_id_of({"id": 7}), given_id_of("Sort the list")
+    ('7', None)
+    """
     carried, _ = opened(task)
     given = said(carried, ("task_id", "id"))
-    text = name_of(given.get("task_id")) or name_of(given.get("id"))
-    return (as_uuid(text), text) if text else (uuid4(), None)
+    return name_of(given.get("task_id")) or name_of(given.get("id"))
 
 
 def result_fields(result: Any, error: BaseException | None = None) -> dict[str, JsonValue]:
@@ -115,10 +124,12 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _known(readers: tuple[_Reader, ...], given: dict[str, Any]) -> dict[str, Any]:
+def _known(readers: dict[str, tuple[_Reader, ...]], given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that something says, each from the first of its names that says anything."""
+    names = [name for name in given if type(name) is str] if len(given) < len(readers) else readers
+    due = sorted(reader for name in names if name in readers for reader in readers[name])
     known: dict[str, Any] = {}
-    for name, field, convert in readers:
+    for _, name, field, convert in due:
         try:
             value = given.get(name)
             if value is not None and field not in known and (converted := convert(value)) is not None:

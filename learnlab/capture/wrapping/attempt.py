@@ -39,23 +39,24 @@ def not_captured(what: str, error: Exception) -> None:
 class Attempt:
     """One attempt at a task; `known` are fields of an execution by their names, `task` is what was handed in.
 
-    With a decision it is the attempt that the decision began; one that `is_news` is recorded with the
-    execution. `heard` is what a capture of the same task inside this one saw come of it.
+    A task without an id goes by that of its attempt. With a decision it is the attempt that the decision
+    began; one that `is_news` is recorded with the execution. `heard` is what a capture of the same task inside
+    this one saw come of it.
     """
 
     def __init__(
         self,
         task: Any,
-        task_id: UUID,
+        task_id: UUID | None,
         known: dict[str, Any],
         decision: RoutingDecision | None = None,
         is_news: bool = False,
     ) -> None:
         self.task = task
-        self.task_id = task_id
         self.known = known
         self.decision = decision
         self.attempt_id = decision.decision_id if decision else uuid4()
+        self.task_id = task_id or (decision.task_id if decision else self.attempt_id)
         self.same_as: Attempt | None = None
         self.heard: dict[str, Any] = {}
         self._is_news = is_news

@@ -22,7 +22,7 @@ from learnlab.capture.wrapping.batches import NOTHING, result_of_each
 from learnlab.capture.wrapping.open_decisions import OpenDecisions
 from learnlab.capture.wrapping.proxy import stand_in
 from learnlab.events import RoutingDecision
-from learnlab.models import MAX_ERROR_MESSAGE
+from learnlab.models import MAX_ERROR_MESSAGE, as_uuid
 from learnlab.store import LearningDatabase, Store
 
 _log = logging.getLogger("learnlab.capture")
@@ -105,12 +105,13 @@ class _Captured:
     def _attempt(self, task: Any, pool_id: Any) -> Attempt:
         """Return an attempt at a task; of one that cannot be read nothing is known but that it was executed."""
         known: dict[str, Any] = {}
-        task_id, decision, is_news = uuid4(), None, False
+        task_id, decision, is_news = None, None, False
         try:
             pool = self._pool if pool_id is None else pool_behind(self._pool, pool_id)
             known = dict(mapping.task_fields(task, pool))
-            task_id, _ = mapping.task_id_of(task)
-            decision = _open.take(self._recorder.store.path, task_id)
+            if given_id := mapping.given_id_of(task):
+                task_id = as_uuid(given_id)
+                decision = _open.take(self._recorder.store.path, task_id)
             if decision is None:
                 decision, is_news = _carried(task, task_id, known), True
         except Exception as error:
@@ -183,13 +184,13 @@ def pool_behind(manager: Any, pool_id: Any) -> Any:
         return None
 
 
-def _carried(task: Any, task_id: UUID, known: dict[str, Any]) -> RoutingDecision | None:
+def _carried(task: Any, task_id: UUID | None, known: dict[str, Any]) -> RoutingDecision | None:
     """Return the routing that a task has with it, as its `routing` or in its own fields; None when it has none."""
     content, _ = opened(task)
     said = member(content, "routing")
     if said is None and (member(content, "candidates") or member(content, "propensity") is not None):
         said = content
-    decision = None if said is None else routing.decision_of(said, task_id=task_id, task=known)
+    decision = None if said is None else routing.decision_of(said, task_id=task_id or uuid4(), task=known)
     if decision is None or _open.is_first(decision.decision_id):
         return decision
     return decision.model_copy(update={"decision_id": uuid4()})

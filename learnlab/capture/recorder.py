@@ -37,7 +37,7 @@ MOST_IN_MEMORY = 10_000
 """Events that one recorder keeps in memory while the disk refuses them."""
 
 SOON = 1.0
-"""Seconds after which the start of an attempt is written down: most have ended by then, and need no start."""
+"""Seconds after which the start of an attempt is due: most have ended when the drain, which writes it, next looks."""
 
 _AT_ONCE = 100
 """Events of those in memory that are tried at once."""
@@ -107,7 +107,7 @@ class Recorder:
         return True
 
     def note(self, attempt_id: UUID, start: Callable[[], AttemptEvent]) -> None:
-        """Take note of an attempt whose start is to be written down when it goes on for a second.
+        """Take note of an attempt whose start is to be written down when it goes on for some seconds.
 
         So a short one costs no second line, and one that is still running when its process dies is reported.
         """

@@ -203,14 +203,6 @@ STORIES = {
         ],
         [{"model": "m-1", "model_tier": "small", "task_type": "refactor"}],
     ),
-    "a decision that is told again under its id is one": Story(
-        [
-            ("decided", {"routing": SMALL, "decision_id": "0f8fad5b-d9cb-469f-a165-70867728950e"}),
-            ("ended", {"success": True}),
-            ("decided", {"routing": SMALL, "decision_id": "0f8fad5b-d9cb-469f-a165-70867728950e"}),
-        ],
-        [{"record_key": "0f8fad5b-d9cb-469f-a165-70867728950e", "success": True}],
-    ),
     "a clock that goes backwards makes no duration": Story(
         [
             ("decided", {"routing": SMALL, "timestamp": at(20)}),
@@ -271,6 +263,15 @@ def joiner_of(n: int) -> tuple[joining.Joiner, Callable[[int], joining.Told]]:
             RoutingDecision(task_id=UUID(int=i), chosen=Candidate(tier="small")), "me", is_dated=False
         )
     return joiner, end
+
+
+def test_a_decision_that_is_told_again_under_its_id_begins_nothing():
+    joiner, end = joiner_of(0)
+    said = RoutingDecision(task_id=UUID(int=0), chosen=Candidate(tier="small"))
+    joiner.decided(said, "me", is_dated=False)
+    ended = end(0)
+    assert joiner.decided(said, "me", is_dated=False) is ended
+    assert joiner.n_waiting("decision", "me") == 0
 
 
 def test_a_further_attempt_is_told_by_its_own_task_id():

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.capture.messages.bus import MessageBus
-from learnlab.capture.recorder import recorder_for
+from learnlab.capture.recorder import Recorder, recorder_for
 from learnlab.capture.telemetry import TelemetryCapture
 from learnlab.errors import CaptureError
 from learnlab.events import Candidate, RoutingDecision
@@ -357,9 +357,17 @@ def test_two_captures_on_one_bus_and_store_make_one_execution_of_what_both_hear(
     assert sides == []
 
 
-def test_shutdown_takes_in_what_the_bus_has_and_ends_the_capture(path, task):
+def test_shutdown_takes_in_what_the_bus_has_and_ends_the_capture(path, task, monkeypatch):
+    flush, left = Recorder.flush, []
+
+    def flushing(recorder: Recorder, timeout: float) -> bool:
+        left.append(sum(bus.waiting().values()))
+        return flush(recorder, timeout)
+
+    bus = MessageBus()
+    monkeypatch.setattr(Recorder, "flush", flushing)
+
     async def orchestrate():
-        bus = MessageBus()
         telemetry = TelemetryCapture(bus, learning_db=path)
         await telemetry.initialize()
         for i in range(50):
@@ -378,6 +386,7 @@ def test_shutdown_takes_in_what_the_bus_has_and_ends_the_capture(path, task):
         return n_stored
 
     assert asyncio.run(orchestrate()) == 50
+    assert left == [0]
     assert Store(path).sql("select 1 from executions where task_group = 'late'").rows() == []
 
 

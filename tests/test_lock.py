@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -42,6 +44,21 @@ def test_a_lock_dies_with_its_process(tmp_path):
     other.wait()
     with held(store, exclusive=True, timeout=5):
         pass
+
+
+def test_a_forked_child_does_not_hold_what_its_parent_held(tmp_path):
+    with held(tmp_path / "s.duckdb", exclusive=True, timeout=1):
+        if not (child := os.fork()):
+            time.sleep(60)
+            os._exit(0)
+        with pytest.raises(StoreBusyError), held(tmp_path / "s.duckdb", exclusive=False, timeout=0.01):
+            pass
+    try:
+        with held(tmp_path / "s.duckdb", exclusive=True, timeout=0.5):
+            assert holders(tmp_path / "s.duckdb.lock") == [os.getpid()]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_a_waiting_writer_goes_before_new_readers(tmp_path):

@@ -6,7 +6,8 @@ holds it exclusively from when it begins to wait until it is done. So a writer t
 pass, and when it leaves, the readers that queued go in together before the next writer can.
 
 Both are flock locks on descriptors of their own: they hold between threads as well as between processes, and
-the system releases them when a process dies.
+the system releases them when a process dies. A child that is forked meanwhile lets go of its copies, which
+would hold them for as long as it lives.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import portalocker
@@ -26,6 +27,9 @@ _FIRST_PAUSE = 0.01
 _SHORTEST_PAUSE = 0.0005
 _left: dict[Path, float] = {}
 """When this process last stopped writing to a store (monotonic seconds)."""
+
+_open_here: set[int] = set()
+"""The descriptors of lock files that this process holds or waits for."""
 
 
 def beside(store: Path, ending: str) -> Path:
@@ -38,7 +42,27 @@ def beside(store: Path, ending: str) -> Path:
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    _open_here.add(descriptor)
+    return descriptor
+
+
+def _close(descriptor: int) -> None:
+    """Unlock and close a lock file; unlocking reaches a copy that a child was forked with as well."""
+    with suppress(OSError, portalocker.LockException):
+        portalocker.unlock(descriptor)
+    _open_here.discard(descriptor)
+    os.close(descriptor)
+
+
+def _after_fork() -> None:
+    """Let go, in a child, of its parent's locks; closing a copy unlocks nothing for the parent."""
+    for descriptor in _open_here:
+        os.close(descriptor)
+    _open_here.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _try(descriptor: int, flags: portalocker.LockFlags) -> bool:
@@ -109,7 +133,7 @@ def held(store: Path, *, exclusive: bool, timeout: float, since: float | None = 
     """
     wanted = "write to" if exclusive else "read"
     flags = portalocker.LockFlags.EXCLUSIVE if exclusive else portalocker.LockFlags.SHARED
-    began = since or time.monotonic()
+    began, owner = since or time.monotonic(), os.getpid()
     deadline = time.monotonic() + timeout
     if exclusive:
         time.sleep(max(0.0, _left.get(store, 0.0) + 1.5 * _FIRST_PAUSE - time.monotonic()))
@@ -130,7 +154,7 @@ def held(store: Path, *, exclusive: bool, timeout: float, since: float | None = 
             portalocker.unlock(turn)
         yield
     finally:
-        for descriptor in reversed(descriptors):
-            os.close(descriptor)
+        for descriptor in reversed(descriptors) if os.getpid() == owner else ():
+            _close(descriptor)
         if exclusive:
             _left[store] = time.monotonic()

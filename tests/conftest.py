@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,10 +57,16 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store of the latest version, made once: copying it is ten times quicker than making one."""
+    return Store(tmp_path_factory.mktemp("empty") / "empty.duckdb").ensure().path
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path, empty: Path) -> Store:
     """An empty store of the latest version."""
-    return Store(tmp_path / "store.duckdb").ensure()
+    return Store(shutil.copy(empty, tmp_path / "store.duckdb"))
 
 
 @pytest.fixture

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from conftest import START
-from hypothesis import given
-from hypothesis import settings as settings_of_hypothesis
-from hypothesis import strategies as st
 
 from learnlab.errors import StoreError
-from learnlab.events import AttemptEvent, Candidate, DeadLetter, PoolEvent, RoutingDecision
+from learnlab.events import AttemptEvent, Candidate, DeadLetter, Event, PoolEvent, RoutingDecision
 from learnlab.settings import settings
 from learnlab.store import Store, spool
 from learnlab.store.migrations import validate
@@ -34,7 +32,7 @@ def decision(task_id: str = "t1", **changes: object) -> RoutingDecision:
         "chosen": Candidate(tier="large", pool="local", propensity=0.75),
         "context": {"load": 3},
         "router_version": "v1",
-        "task": TASK | {"external_id": task_id},
+        "task": TASK | {"external_id": task_id, "task_group": task_id},
     }
     return RoutingDecision(**(given | changes))
 
@@ -49,32 +47,39 @@ def outcome(task_id: str = "t1", **changes: object) -> AttemptEvent:
         "side": "outcome",
         "task_id": task_id,
         "timestamp": START + timedelta(seconds=9),
-        "known": {"success": True},
+        "known": {"success": True, "task_group": task_id},
     }
     return AttemptEvent(**(given | changes))
 
 
-def in_processes(store: Store, *events: object) -> None:
-    """Write each event as a process of its own would, and drain after each."""
-    for event in events:
-        SpoolWriter(store.path).append([event])
-        store.sql("select 1")
+def in_processes(store: Store, *told: list[Event]) -> None:
+    """Write what each of some processes was told, and drain after each."""
+    for events in told:
+        SpoolWriter(store.path).append(events)
+        store.drain(60)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_sides_from_different_processes_meet_in_any_order(store, order):
-    sides = [decision(), started(), outcome()]
-    in_processes(store, *(sides[at] for at in order))
-    rows = store.sql("select * from executions").to_dicts()
-    late_start = order.index(1) > order.index(2) and order.index(1) > order.index(0)
-    (row,) = rows
-    assert row["record_key"] == str(sides[0].decision_id)
-    assert (row["external_id"], row["model_tier"], row["pool_type"]) == ("t1", "large", "local")
-    assert (row["propensity"], row["success"], row["success_source"]) == (0.75, True, "harness")
-    if not late_start:
-        assert (row["duration_seconds"], row["duration_source"]) == (8.0, "wall")
-        assert row["timestamp"] == sides[1].timestamp.replace(tzinfo=None)
-    assert store.sql("select side from open_attempts").rows() == ([("start",)] if late_start else [])
+def test_sides_from_different_processes_meet_in_any_order(store):
+    orders = {f"t{n}": order for n, order in enumerate(itertools.permutations(range(3)))}
+    told = {task: [decision(task), started(task), outcome(task)] for task in orders}
+    for turn in range(3):
+        in_processes(store, [told[task][order[turn]] for task, order in orders.items()])
+    rows = {row["external_id"]: row for row in store.sql("select * from executions").to_dicts()}
+    assert len(rows) == 6
+    started_late = []
+    for task, row in rows.items():
+        made, start, _ = told[task]
+        assert row["record_key"] == str(made.decision_id)
+        assert (row["model_tier"], row["pool_type"], row["propensity"]) == ("large", "local", 0.75)
+        assert (row["success"], row["success_source"]) == (True, "harness")
+        if orders[task][2] == 1:
+            started_late.append(str(start.task_id))
+        else:
+            assert (row["duration_seconds"], row["duration_source"]) == (8.0, "wall")
+            assert row["timestamp"] == start.timestamp.replace(tzinfo=None)
+    waiting = store.sql("select task_id::varchar, side from open_attempts").rows()
+    assert sorted(waiting) == sorted((task, "start") for task in started_late)
+    assert len(waiting) == 2
     assert validate(store.path) == []
 
 
@@ -88,7 +93,7 @@ def test_all_sides_at_once_are_one_execution_and_wait_nowhere(store):
 
 def test_a_decision_is_kept_with_all_that_could_have_been_chosen(store):
     made = decision()
-    in_processes(store, made, made)
+    in_processes(store, [made], [made])
     (row,) = store.sql("select * from routing_decisions").to_dicts()
     assert row["decision_id"] == str(made.decision_id)
     assert json.loads(row["candidates"])[1] == {
@@ -106,20 +111,20 @@ def test_a_decision_is_kept_with_all_that_could_have_been_chosen(store):
 def test_an_execution_closes_its_attempt_whenever_it_comes(store, make_record):
     made = decision()
     record = make_record(task_id=made.task_id, record_key=made.decision_id)
-    in_processes(store, made, record, started(attempt_id=made.decision_id))
+    in_processes(store, [made], [record], [started(attempt_id=made.decision_id)])
     assert store.sql("select count(*) from open_attempts").item() == 0
     assert store.sql("select success from executions").rows() == [(True,)]
 
 
-def test_attempts_at_one_task_pair_in_the_order_of_their_times(store):
+def test_attempts_at_one_task_pair_in_the_order_of_their_times(store, empty):
     first, second = decision(), decision(timestamp=START + timedelta(minutes=1))
     failed = outcome(known={"success": False})
     passed = outcome(timestamp=START + timedelta(minutes=2))
-    in_processes(store, second, first, passed, failed)
+    in_processes(store, [second], [first], [passed], [failed])
     rows = store.sql("select record_key, success from executions").rows()
     assert len(rows) == 2
     assert {key for key, _ in rows} == {str(first.decision_id), str(second.decision_id)}
-    at_once = Store(store.path.with_name("other.duckdb")).ensure()
+    at_once = Store(shutil.copy(empty, store.path.with_name("other.duckdb")))
     SpoolWriter(at_once.path).append([second, passed, first, failed])
     assert dict(at_once.sql("select record_key, success from executions").rows()) == {
         str(first.decision_id): False,
@@ -132,15 +137,15 @@ def test_attempts_at_one_task_pair_in_the_order_of_their_times(store):
 
 
 def test_an_outcome_alone_waits_and_so_does_a_start_that_knows_no_task(store):
-    in_processes(store, outcome(), started())
+    in_processes(store, [outcome()], [started()])
     assert sorted(store.sql("select side from open_attempts").to_series()) == ["outcome", "start"]
     assert store.sql("select count(*) from executions").item() == 0
-    in_processes(store, started("t2", known=TASK), outcome("t2"))
+    in_processes(store, [started("t2", known=TASK), outcome("t2")])
     assert store.sql("select task_type from executions").rows() == [("docs",)]
 
 
 def test_a_clock_that_goes_backwards_makes_no_duration(store):
-    in_processes(store, decision(), started(timestamp=START + timedelta(hours=1)), outcome())
+    in_processes(store, [decision(), started(timestamp=START + timedelta(hours=1)), outcome()])
     assert store.sql("select duration_seconds from executions").rows() == [(None,)]
 
 
@@ -149,7 +154,7 @@ def test_pools_and_dead_letters_are_kept_once(store):
     letter = DeadLetter(
         message_type="heartbeat", subscriber="page", error="boom", payload={"a": "AKIAIOSFODNN7EXAMPLE"}
     )
-    in_processes(store, pool, letter, pool, letter)
+    in_processes(store, [pool, letter], [letter, pool])
     assert store.sql("select event, pool_id, pool_type, metadata from pool_events").rows() == [
         ("pool_created", "p1", "local", '{"n":2}')
     ]
@@ -182,7 +187,7 @@ def test_a_drain_that_was_killed_after_its_commit_brings_no_side_back(store):
     (segment,) = spool.waiting(store.path)
     told = segment.read_bytes()
     store.sql("select 1")
-    in_processes(store, decision())
+    in_processes(store, [decision()])
     assert store.sql("select count(*) from executions").item() == 1
     segment.with_suffix(".sealed").write_bytes(told)
     assert store.sql("select count(*) from open_attempts").item() == 0
@@ -269,27 +274,27 @@ def test_a_spool_that_is_full_says_so_and_takes_records_again_once_drained(store
     assert store.sql("select count(*) from executions").item() == n + 1
 
 
-_EVENTS = st.lists(st.tuples(st.sampled_from("dso"), st.sampled_from(["t1", "t2"])), max_size=10)
-
-
-@settings_of_hypothesis(max_examples=12)
-@given(_EVENTS, st.lists(st.integers(1, 3), min_size=10, max_size=10))
-def test_however_sides_come_each_pair_is_one_execution(tmp_path_factory, told, sizes):
-    store = Store(tmp_path_factory.mktemp("sides") / "s.duckdb").ensure()
+def test_however_sides_come_each_pair_is_one_execution(store):
+    """Every sequence of up to four sides, in one segment, in pairs, and each side in a segment of its own."""
     make = {"d": decision, "s": started, "o": outcome}
-    events = [
-        make[kind](task, timestamp=START + timedelta(seconds=at)) for at, (kind, task) in enumerate(told)
-    ]
-    while events:
-        size = sizes.pop()
-        SpoolWriter(store.path).append(events[:size])
-        store.sql("select 1")
-        events = events[size:]
-    expected = sum(min(told.count(("d", task)), told.count(("o", task))) for task in ("t1", "t2"))
-    assert store.sql("select count(*) from executions").item() == expected
-    waiting = store.sql("select side, count(*) from open_attempts group by 1").rows()
-    n = {side: sum(kind == side[0] for kind, _ in told) for side in ("decision", "outcome")}
-    assert {side: count for side, count in waiting if side != "start"} == {
-        side: count - expected for side, count in n.items() if count > expected
+    sequences = ["".join(sides) for n in range(1, 5) for sides in itertools.product("dso", repeat=n)]
+    histories = {f"{sides} by {n}": (sides, n) for sides in sequences for n in (1, 2, 4)}
+    segments: list[list[Event]] = [[], [], [], []]
+    for task, (sides, n) in histories.items():
+        for at, side in enumerate(sides):
+            segments[at // n].append(make[side](task, timestamp=START + timedelta(seconds=at)))
+    in_processes(store, *segments)
+    rows = store.sql("select task_group, count(*) from executions group by 1").rows()
+    pairs = {task: min(sides.count("d"), sides.count("o")) for task, (sides, _) in histories.items()}
+    assert dict(rows) == {task: n for task, n in pairs.items() if n}
+    waiting = (
+        "select known ->> 'task_group', side, count(*) from open_attempts where side <> 'start' group by all"
+    )
+    expected = {
+        (task, side): sides.count(side[0]) - pairs[task]
+        for task, (sides, _) in histories.items()
+        for side in ("decision", "outcome")
     }
+    found = {(task, side): n for task, side, n in store.sql(waiting).rows()}
+    assert found == {one: n for one, n in expected.items() if n}
     assert validate(store.path) == []

@@ -53,12 +53,6 @@ RESOURCE = Resource({"service.name": "shop", "vcs.repository.name": "acme/shop"}
 PROGRAM = Path(__file__).with_name("span_programs.py")
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    """An empty store, made once: copying it is quicker than making one."""
-    return Store(tmp_path_factory.mktemp("empty") / "empty.duckdb").ensure().path
-
-
 @pytest.fixture
 def path(tmp_path, empty):
     return Path(shutil.copy(empty, tmp_path / "live.duckdb"))

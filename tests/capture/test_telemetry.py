@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,9 +38,9 @@ TASK = {"type": "refactor", "description": "Optimize queries", "repo": "shop", "
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(tmp_path_factory: pytest.TempPathFactory, empty: Path) -> Path:
     """The file of one store for the tests of this module, whose tasks are never the same."""
-    return Store(tmp_path_factory.mktemp("telemetry") / "live.duckdb").ensure().path
+    return Path(shutil.copy(empty, tmp_path_factory.mktemp("telemetry") / "live.duckdb"))
 
 
 @pytest.fixture(autouse=True)

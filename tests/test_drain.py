@@ -10,11 +10,16 @@ from uuid import UUID, uuid4
 
 import pytest
 from conftest import START
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, Candidate, DeadLetter, Event, PoolEvent, RoutingDecision
+from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
 from learnlab.store import Store, spool
+from learnlab.store.frames import conform
+from learnlab.store.lines import frame_of, lines_of, read_lines
 from learnlab.store.migrations import validate
 from learnlab.store.spool import SpoolWriter
 
@@ -298,3 +303,45 @@ def test_however_sides_come_each_pair_is_one_execution(store):
     found = {(task, side): n for task, side, n in store.sql(waiting).rows()}
     assert found == {one: n for one, n in expected.items() if n}
     assert validate(store.path) == []
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5),
+        st.recursive(
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.floats(allow_nan=False, allow_infinity=False)
+            | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+            lambda inner: st.lists(inner, max_size=3),
+            max_leaves=5,
+        ),
+        max_size=3,
+    )
+)
+@example({"path": "C:\\new\\table", "t": "a\tb", "q": 'a\\"b', "control": "\x01"})
+def test_metadata_come_through_a_line_as_they_are(metadata):
+    record = ExecutionRecord(
+        task_type="docs",
+        task_description="\\ \t",
+        repo="r",
+        model_tier="small",
+        pool_type="p",
+        metadata=metadata,
+    )
+    for frame in (frame_of([record]), read_lines([lines_of([record]).rstrip(b"\n")]).frames["execution"]):
+        good, faults = conform(frame.drop("place", strict=False))
+        assert faults.rows() == []
+        assert json.loads(good["metadata"].item()) == metadata
+
+
+def test_a_nul_in_what_is_nested_is_refused_too(store, make_record):
+    for event in (
+        make_record(metadata={"a": ["\0"]}),
+        outcome(known={"solution_summary": "\0"}),
+    ):
+        with pytest.raises(StoreError, match="NUL"):
+            SpoolWriter(store.path).append([event])
+    SpoolWriter(store.path).append([make_record(metadata={"a": "\\u0000"})])
+    assert json.loads(store.sql("select metadata from executions").item()) == {"a": "\\u0000"}

@@ -1,7 +1,8 @@
 """How events stand in the lines of a spool: one JSON object each, without the secrets in their texts.
 
-An execution is its own fields. Every other event is flat: `kind` says what it is, and what is nested in it is
-JSON inside a text, so that many lines are read at once. Written without polars, whose threads do not outlive
+An execution is its own fields. Every other event is flat and has a `kind` that says what it is. What is nested is
+JSON inside a text: many lines are read at once then, and polars does not write anew what it holds (it would leave
+out backslashes). Written without polars, whose threads do not outlive
 a fork.
 """
 
@@ -41,6 +42,7 @@ _SCHEMAS: dict[str, dict[str, pl.DataType]] = {EXECUTION: _TEXTS} | {
     name: {"kind": pl.String(), **dict.fromkeys(event.model_fields, pl.String())}
     for event, name in _KINDS.items()
 }
+_TOLD_APART = {"metadata"}
 _BEGINNINGS = {f'{{"kind":"{name}"'.encode(): name for name in _KINDS.values()}
 
 
@@ -76,6 +78,10 @@ def _all(line: Callable[[Any], bytes], events: Iterable[Event]) -> bytes:
         AttributeError,
     ) as error:
         raise StoreError(f"no record that can be stored: {str(error).splitlines()[0]}") from error
+    return _without_nul(data)
+
+
+def _without_nul(data: bytes) -> bytes:
     if b"\\u0000" in data and NUL.search(data):
         raise StoreError(
             "a record with a NUL character cannot be stored: take it out of its texts and metadata"
@@ -92,23 +98,37 @@ def _line(event: Event) -> bytes:
 
 
 def _unmasked(record: ExecutionRecord) -> bytes:
-    return record.model_dump_json(exclude_none=True).encode() + b"\n"
+    line = record.model_dump_json(exclude_none=True, exclude=_TOLD_APART).encode()
+    return line[:-1] + b',"metadata":' + to_json(_metadata(record)) + b"}\n"
+
+
+def _metadata(record: ExecutionRecord) -> str:
+    """Return a record's metadata as the text that is stored: JSON that polars has not read and written anew."""
+    if not record.metadata:
+        return "{}"
+    try:
+        text = json.dumps(record.metadata, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        text = json.dumps(json.loads(to_json(record.metadata, inf_nan_mode="null")), ensure_ascii=False)
+    _without_nul(text.encode())
+    return text
 
 
 def _execution_line(record: ExecutionRecord) -> bytes:
     line = _unmasked(record)
-    texts = {}
-    for name in EXECUTION_TEXTS:
-        if value := getattr(record, name):
-            texts[name] = value if isinstance(value, str) else to_json(value).decode()
+    texts = {
+        name: value for name in EXECUTION_TEXTS if name != "metadata" and (value := getattr(record, name))
+    }
+    if record.metadata:
+        texts["metadata"] = _metadata(record)
     if not may_hold_secrets("\n".join(texts.values())):
         return line
-    masked: dict[str, Any] = {}
+    masked = {}
     for name, text in texts.items():
         without, n_masked = mask_text(text, name)
         if n_masked:
-            masked[name] = json.loads(without) if name == "metadata" else without
-    return json.dumps(json.loads(line) | masked).encode() + b"\n" if masked else line
+            masked[name] = without
+    return to_json(json.loads(line) | masked) + b"\n" if masked else line
 
 
 def _masked(name: str, value: Any) -> str | None:
@@ -116,11 +136,15 @@ def _masked(name: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value and mask_text(value, name)[0]
     if isinstance(value, dict) and name in ("known", "task"):
-        text = to_json(value).decode()
+        text = _json(value)
         if not mask_text(text)[1]:
             return text
         return to_json({key: _field_masked(key, one) for key, one in value.items()}).decode()
-    return mask_text(to_json(value).decode(), name)[0]
+    return mask_text(_json(value), name)[0]
+
+
+def _json(value: Any) -> str:
+    return _without_nul(to_json(value)).decode()
 
 
 def _field_masked(name: str, value: Any) -> Any:

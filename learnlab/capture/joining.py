@@ -11,6 +11,9 @@ Who executes a task again says so. Another attempt begins with a decision after 
 time or for another choice, or with a start after an outcome; such a start goes by what was known of the task, without the
 propensity, since nobody drew again. The execution of an attempt that follows an outcome has a task id of its
 own, the attempt's, and shares `task_group` with the one before.
+
+A captured call (`wrapping`) is a start and an outcome as well: it is the attempt that waits for them, if there
+is one, and what is told of the task meanwhile or later belongs to it.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ class Told:
     """What is told of one attempt at a task: its sides as far as they are there, the execution once it is complete.
 
     One that `is_further` follows an outcome; `inherited` is what is known from the attempt before; `unsafe` is
-    what is not known to be written yet, by its kind; `hearers` are the captures that were told of it.
+    what is not known to be written yet, by its kind; `hearers` are the captures that were told of it. One that
+    `is_captured` is a call whose end is seen.
     """
 
     attempt_id: UUID
@@ -63,13 +67,14 @@ class Told:
     verdicts: set[tuple[bool | None, str]] = field(default_factory=set)
     hearers: set[object] = field(default_factory=set)
     is_announced: bool = False
+    is_captured: bool = False
     touched: float = 0.0
 
     def is_complete(self) -> bool:
         """Return whether this is an execution: its outcome is there, and its task is known."""
         told = [side.known for side in (self.start, self.outcome) if side]
         is_known = any("task_type" in known for known in told)
-        return bool(self.outcome and (self.decision or self.inherited or is_known))
+        return bool(self.outcome and (self.decision or self.inherited or self.is_captured or is_known))
 
 
 class Joiner:
@@ -112,35 +117,59 @@ class Joiner:
             attempt.hearers.add(hearer)
             return attempt
 
+    def begun(self, said: AttemptEvent, decision: RoutingDecision | None) -> Told:
+        """Take in that a captured call began, if need be with a decision of its own, and return its attempt.
+
+        It is what waits for an outcome, unless a captured call is that already, or its decision is another one.
+        """
+        with self.lock:
+            attempt = self._of(said.task_id)
+            is_other = attempt and attempt.decision and decision and not _is_same(attempt, decision, False)
+            if attempt is None or attempt.outcome or attempt.is_captured or is_other:
+                attempt = self._begin(said.task_id, said.attempt_id, attempt)
+            attempt.is_captured = True
+            known = union(attempt.start.known, said.known) if attempt.start else said.known
+            attempt.start = said.model_copy(update={"attempt_id": attempt.attempt_id, "known": known})
+            if decision:
+                _take(attempt, decision)
+            return self._settled(said.task_id, attempt)
+
+    def ended(self, attempt: Told, decision: RoutingDecision | None, said: AttemptEvent) -> ExecutionRecord:
+        """Take in how a captured call ended and return its execution, for the caller to write."""
+        with self.lock:
+            if decision:
+                _take(attempt, decision)
+            _hear(attempt, said)
+            self._settled(said.task_id, attempt)
+            attempt.unsafe.pop("record", None)
+            assert attempt.record is not None
+            return attempt.record
+
+    def only_decided(self, attempt: Told, decision: RoutingDecision) -> RoutingDecision:
+        """Take in that a captured call was no execution but decided on one; return the decision that it is."""
+        with self.lock:
+            attempt.is_captured, attempt.start = False, None
+            decided = self._decided(decision, is_dated=False)
+            decided.unsafe.pop("decision", None)
+            assert decided.decision is not None
+            return decided.decision
+
     def _decided(self, said: RoutingDecision, is_dated: bool) -> Told:
         task_id, attempt = said.task_id, self._of(said.task_id)
         if attempt is None or (attempt.decision and not _is_same(attempt, said, is_dated)):
             attempt = self._begin(task_id, said.decision_id, attempt)
         before = attempt.decision
-        if before is None:
-            of_the_task = {k: value for k, value in attempt.inherited.items() if k in _OF_THE_TASK}
-            attempt.decision = said.model_copy(
-                update={"decision_id": attempt.attempt_id, "task": of_the_task | said.task}
-            )
-        else:
-            attempt.decision = _filled(before, said)
+        _take(attempt, said)
         if attempt.decision != before:
+            assert attempt.decision is not None
             attempt.unsafe["decision"] = attempt.decision
         return self._settled(task_id, attempt)
 
     def _told(self, said: AttemptEvent, is_dated: bool) -> Told:
-        task_id, attempt, side = said.task_id, self._of(said.task_id), said.side.value
+        task_id, attempt = said.task_id, self._of(said.task_id)
         if attempt is None or (said.side is Side.START and _is_restart(attempt, said, is_dated)):
             attempt = self._begin(task_id, said.attempt_id, attempt)
-        before: AttemptEvent | None = getattr(attempt, side)
-        if before is None:
-            after = said.model_copy(update={"attempt_id": attempt.attempt_id})
-        else:
-            after = before.model_copy(update={"known": _merged(before.known, said.known, attempt.verdicts)})
-        attempt.verdicts.add(_verdict(said.known))
-        setattr(attempt, side, after)
-        if after != before:
-            attempt.unsafe[side] = after.model_copy(update={"known": attempt.inherited | after.known})
+        _hear(attempt, said)
         return self._settled(task_id, attempt)
 
     def _of(self, task_id: UUID) -> Told | None:
@@ -193,6 +222,14 @@ def joiner_for(store: Path) -> Joiner:
         return _joiners.setdefault(store, Joiner())
 
 
+def joiner_of(store: Path) -> Joiner | None:
+    """Return this process's joiner of a store, if somebody has it: None where nothing is told of tasks.
+
+    >>> joiner_of(Path("nobody.duckdb"))
+    """
+    return _joiners.get(store)
+
+
 def _after_fork() -> None:
     global _sharing
     _sharing = threading.Lock()
@@ -208,6 +245,30 @@ def _forget(attempts: OrderedDict[UUID, Told]) -> None:
     oldest = time.monotonic() - TIME_TO_LIVE
     while attempts and (len(attempts) > CAPACITY or next(iter(attempts.values())).touched < oldest):
         attempts.popitem(last=False)
+
+
+def _take(attempt: Told, said: RoutingDecision) -> None:
+    """Give an attempt a decision, or what this one says more than the one that it has."""
+    if attempt.decision is None:
+        of_the_task = {k: value for k, value in attempt.inherited.items() if k in _OF_THE_TASK}
+        attempt.decision = said.model_copy(
+            update={"decision_id": attempt.attempt_id, "task": of_the_task | said.task}
+        )
+    else:
+        attempt.decision = _filled(attempt.decision, said)
+
+
+def _hear(attempt: Told, said: AttemptEvent) -> None:
+    """Give an attempt a start or an outcome, or what this one says more than, or against, the one that it has."""
+    before: AttemptEvent | None = getattr(attempt, said.side.value)
+    if before is None:
+        after = said.model_copy(update={"attempt_id": attempt.attempt_id})
+    else:
+        after = before.model_copy(update={"known": _merged(before.known, said.known, attempt.verdicts)})
+    attempt.verdicts.add(_verdict(said.known))
+    setattr(attempt, said.side.value, after)
+    if after != before:
+        attempt.unsafe[said.side.value] = after.model_copy(update={"known": attempt.inherited | after.known})
 
 
 def _execution(attempt: Told) -> ExecutionRecord:
@@ -288,6 +349,8 @@ def union(loser: dict[str, Any], winner: dict[str, Any]) -> dict[str, Any]:
     {'repo': 'shop', 'metadata': {'a': 1, 'b': 2}, 'success': True}
     """
     known = loser | winner
+    if "duration_seconds" in winner and "duration_source" not in winner:
+        known.pop("duration_source", None)
     if isinstance(more := loser.get("metadata"), dict) and isinstance(own := winner.get("metadata"), dict):
         known["metadata"] = more | own
     return known

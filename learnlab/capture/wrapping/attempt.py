@@ -3,7 +3,8 @@
 A captured call may run inside another. When both are about the very same task (the same object, or the same
 id, handed on from a manager to its pool) they are one attempt: the outermost records it, with the pool that
 the inner one saw do the work. Any other inner call is an attempt of its own, whose `parent_task_id` is the
-outer one's. What goes wrong in here is logged and reaches nobody.
+outer one's. Where the same process is told of tasks as well (`TelemetryCapture`), a call and what is told of
+its task are one attempt (`joining`). What goes wrong in here is logged and reaches nobody.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
+from learnlab.capture.joining import Joiner, Told, joiner_of
 from learnlab.capture.recorder import Recorder
 from learnlab.events import AttemptEvent, Event, RoutingDecision, Side
 from learnlab.lenient import record_of
@@ -63,6 +65,7 @@ class Attempt:
         self._is_only_decided = False
         self._pool: dict[str, Any] = {}
         self._began: datetime | None = None
+        self._told: tuple[Joiner, Told] | None = None
 
     def begin(self, recorder: Recorder, outer: Call | None) -> None:
         """Join the attempt at the same task that runs already, else note that this one started."""
@@ -77,7 +80,17 @@ class Attempt:
         if parent:
             self.known.setdefault("parent_task_id", str(parent.task_id))
         self._began = now()
+        if "task_group" in self.known and (joiner := joiner_of(recorder.store.path)):
+            self._meet(joiner)
         recorder.note(self.attempt_id, self._started)
+
+    def _meet(self, joiner: Joiner) -> None:
+        """Become the attempt that is told of, if there is one that waits, and what is told of from now on."""
+        told = joiner.begun(self._started(), self.decision)
+        self._told = joiner, told
+        self.attempt_id = told.attempt_id
+        self._is_news = self._is_news and self.decision is not None
+        self.decision = told.decision
 
     def _started(self) -> AttemptEvent:
         return AttemptEvent.model_construct(
@@ -95,6 +108,10 @@ class Attempt:
         """
         self._is_only_decided = True
         first = self.same_as or self
+        if self._told:
+            joiner, told = self._told
+            self.decision, self._is_news = joiner.only_decided(told, decision), True
+            return self.decision
         if first.decision is None or (first is self and self._is_news):
             decision = decision.model_copy(update={"decision_id": first.attempt_id})
         elif first is not self:
@@ -115,6 +132,8 @@ class Attempt:
         if self.same_as:
             self.same_as.heard = said
             return []
+        if self._told:
+            return self._told_of(said)
         sides = [self.known, self._pool, said]
         if self.decision:
             sides = [self.decision.task, self.decision.chosen.known(), *sides]
@@ -125,6 +144,20 @@ class Attempt:
             metadata |= side.get("metadata", {})
         started = {"task_id": self.task_id, "record_key": self.attempt_id, "timestamp": self._began}
         record = _record(known | started | {"metadata": metadata})
+        return [self.decision, record] if self.decision and self._is_news else [record]
+
+    def _told_of(self, said: dict[str, Any]) -> list[Event]:
+        """Return what is to be recorded of an attempt that others are told of, too: what all know of it."""
+        assert self._told is not None
+        joiner, told = self._told
+        metadata = self._pool.get("metadata", {}) | said.get("metadata", {})
+        outcome = AttemptEvent.model_construct(
+            attempt_id=self.attempt_id,
+            side=Side.OUTCOME,
+            task_id=self.task_id,
+            known=self._pool | said | {"metadata": metadata},
+        )
+        record = joiner.ended(told, self.decision, outcome)
         return [self.decision, record] if self.decision and self._is_news else [record]
 
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import errno
+import fcntl
+import json
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from processes import next_fact, start
@@ -60,6 +64,48 @@ def test_a_drain_that_was_killed_after_its_commit_counts_nothing_twice(store, ma
     assert store.sql("select count(*) from executions").item() == 2
     assert spool.waiting(store.path) == []
     assert validate(store.path) == []
+
+
+def test_small_segments_go_in_together_and_what_cannot_be_had_now_waits(store, make_record, monkeypatch):
+    monkeypatch.setattr(spool, "_SEAL_PATIENCE", 0.01)
+    for _ in range(5):
+        SpoolWriter(store.path).append([make_record()])
+    *free, busy, refused = spool.waiting(store.path)
+    texts = {path: path.read_bytes() for path in free}
+    read = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path.stem == refused.stem:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return read(path)
+
+    with busy.open("rb") as file, monkeypatch.context() as patched:
+        fcntl.flock(file, fcntl.LOCK_EX)  # its writer was stopped in the middle of a line
+        patched.setattr(Path, "read_bytes", read_bytes)
+        assert store.sql("select count(*) from executions").item() == 3
+        assert {path.stem for path in spool.waiting(store.path)} == {busy.stem, refused.stem}
+    for path, text in texts.items():  # what a drain that was killed after its commit leaves
+        path.with_suffix(".sealed").write_bytes(text)
+    assert store.sql("select n_accepted from ledger order by seq").to_series().to_list() == [3, 0, 0, 2, 0]
+    assert store.sql("select count(*) from executions").item() == 5
+    assert spool.waiting(store.path) == spool.quarantined(store.path) == []
+    assert validate(store.path) == []
+
+
+def test_an_interrupt_leaves_no_half_line(store, make_record, monkeypatch):
+    writer, write = SpoolWriter(store.path), os.write
+
+    def interrupted(descriptor: int, data: memoryview) -> int:
+        write(descriptor, data[:20])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "write", interrupted)
+        writer.write([make_record()])
+    writer.write([make_record()])
+    (segment,) = spool.waiting(store.path)
+    (line,) = segment.read_bytes().splitlines()
+    assert json.loads(line)["repo"] == "shop"
 
 
 def test_what_cannot_be_read_is_kept_with_its_reason(store, make_record):

@@ -1,17 +1,21 @@
-"""Draining the spool: each segment goes into the store in one transaction, and once."""
+"""Draining the spool: each segment goes into the store once, small ones together in one transaction."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import duckdb
 import polars as pl
 
+from learnlab.store import spool
 from learnlab.store.attempts import Captured, meet, sides_of
+from learnlab.store.connection import fetch, lent
 from learnlab.store.frames import conform
 from learnlab.store.lines import EXECUTION, frame_of, read_lines
 from learnlab.store.merge import Addition, Counts, merge
@@ -24,7 +28,6 @@ _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _OPTIONAL = ("router_version", "pool_type", "task")
 _OBJECTS = ("chosen", "context", "known", "payload")
 _UNREADABLE = (
-    OSError,
     ValueError,
     RecursionError,
     pl.exceptions.PolarsError,
@@ -37,40 +40,86 @@ _UNREADABLE = (
 def drain(connection: duckdb.DuckDBPyConnection, store: Path, seconds: float | None = None) -> Counts:
     """Add what waits in a store's spool to the store, which is open for writing; stop after `seconds` if given.
 
-    A line that cannot be read goes to `rejected` with its reason. A segment that cannot be read at all, and
-    lines that are not even text, are kept beside the others under another name (`spool.quarantined`); every
-    other segment is removed once it is in. A drain that was killed is repeated: the ledger knows each segment
-    that went in.
+    Small segments go in together. A line that cannot be read goes to `rejected` with its reason. A segment
+    that cannot be read at all, and lines that are not even text, are kept beside the others under another name
+    (`spool.quarantined`); every other segment is removed once it is in, or waits on while its writer is stopped
+    in the middle of a line or the system has no room to read it. A drain that was killed is repeated: the
+    ledger knows each segment that went in.
     """
     total = Counts()
     began = time.monotonic()
-    for segment in waiting(store):
+    for batch in _batches(connection, store):
         try:
-            sealed = seal(segment)
-            total += _drain_segment(connection, sealed)
-        except FileNotFoundError:
-            continue
+            total += _drain_segments(connection, batch)
         except _UNREADABLE as error:
-            total += _set_aside(connection, segment, error)
+            if len(batch) == 1:
+                total += _set_aside(connection, batch[0].path, error)
+                continue
+            for segment in batch:
+                try:
+                    total += _drain_segments(connection, [segment])
+                except _UNREADABLE as its_own:
+                    total += _set_aside(connection, segment.path, its_own)
         if seconds is not None and time.monotonic() - began > seconds:
             break
     return total
 
 
-def _drain_segment(connection: duckdb.DuckDBPyConnection, sealed: Path) -> Counts:
-    ingest_id = _id_of(sealed)
-    known = connection.execute(
-        "select 1 from ledger where ingest_id = $id and kind = 'spool'", {"id": ingest_id}
-    ).fetchall()
-    lines = [line for line in sealed.read_bytes().split(b"\n") if line]
+@dataclass(frozen=True)
+class _Segment:
+    path: Path
+    lines: list[bytes]
+    ingest_id: UUID
+
+
+def _batches(connection: duckdb.DuckDBPyConnection, store: Path) -> Iterator[list[_Segment]]:
+    """Yield the segments that wait, sealed and read, as many together as have the lines of a full one."""
+    batch: list[_Segment] = []
+    for path in waiting(store):
+        try:
+            if (sealed := seal(path)) is None:
+                _log.warning("the spool segment %s waits: a process holds it that does not go on", path)
+                continue
+            lines = [line for line in sealed.read_bytes().split(b"\n") if line]
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno in (errno.EIO, errno.EISDIR):
+                _set_aside(connection, path, error)
+            else:
+                _log.warning("the spool segment %s waits: %s", path, error.strerror)
+            continue
+        batch.append(_Segment(sealed, lines, _id_of(sealed)))
+        if sum(len(segment.lines) for segment in batch) >= spool.MOST_LINES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _drain_segments(connection: duckdb.DuckDBPyConnection, segments: Sequence[_Segment]) -> Counts:
+    """Add what stands in some segments to the store in one transaction, and remove them."""
+    with lent(connection, coming=pl.DataFrame({"id": [str(one.ingest_id) for one in segments]})):
+        known = fetch(
+            connection,
+            "select id from coming where cast(id as uuid) in (select ingest_id from ledger where kind = 'spool')",
+        )["id"].to_list()
+    fresh = [one for one in segments if str(one.ingest_id) not in known]
     counts = Counts()
-    if not known:
-        addition = _addition(connection, lines)
-        (counts,) = merge(connection, [addition], ingest_id=ingest_id, kind=_SOURCE)
-    no_texts = [line for line in lines if not _is_text(line)]
-    if no_texts:
-        keep(sealed, no_texts)
-    sealed.unlink()
+    if fresh:
+        first = _addition(connection, [line for one in fresh for line in one.lines])
+        first = replace(first, ingest_id=fresh[0].ingest_id)
+        nothing, _ = conform(frame_of([]))
+        others = [Addition(nothing, source=_SOURCE, ingest_id=one.ingest_id) for one in fresh[1:]]
+        counts, *_ = merge(connection, [first, *others], ingest_id=fresh[0].ingest_id, kind=_SOURCE)
+    for one in segments:
+        no_texts = [line for line in one.lines if not _is_text(line)]
+        try:
+            if no_texts:
+                keep(one.path, no_texts)
+            one.path.unlink()
+        except OSError as error:
+            _log.warning("the spool segment %s is in the store and stays: %s", one.path, error.strerror)
     return counts
 
 

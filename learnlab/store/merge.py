@@ -72,6 +72,7 @@ class Addition:
     `rejected` has the columns of `ingest.batch.REJECTED_SCHEMA`, `steps` those of `STEPS_SCHEMA` there. `kinds`
     (kind of line → number) accounts for the lines read and goes into the ledger row; `position`, how far the
     log was read with this, is kept in its table. `captured` is what live capture gives besides executions.
+    `ingest_id` is the id of its row in the ledger where that is another than the one of the whole.
     """
 
     executions: pl.DataFrame
@@ -83,6 +84,7 @@ class Addition:
     n_rows_read: int | None = None
     source: str | None = None
     mapping: str | None = None
+    ingest_id: UUID | None = None
 
 
 def merge(
@@ -141,7 +143,7 @@ def merge(
                 asdict(counts),
                 source=one.source and mask_text(one.source, "source")[0],
                 mapping=one.mapping,
-                ingest_id=ingest_id,
+                ingest_id=one.ingest_id or ingest_id,
                 kinds=one.kinds,
             )
     return all_counts

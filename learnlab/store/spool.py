@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ MOST_LINES = 10_000
 """Lines of a segment: a batch of the drain is at most as large."""
 
 _MOST_BYTES = 8_000_000
+_SEAL_PATIENCE = 0.5
+"""Seconds that a drain waits for whoever writes to a segment, which takes microseconds."""
+
 _MOST_UNSYNCED = 16
 """Segments, and folders with a new one, that are kept open because nobody has synced them yet."""
 
@@ -174,7 +178,7 @@ class SpoolWriter:
                 view = memoryview(data)
                 while view:
                     view = view[os.write(descriptor, view) :]
-            except OSError:
+            except BaseException:  # an interrupt as well: half a line would spoil the next
                 os.ftruncate(descriptor, end)
                 raise
         finally:
@@ -245,18 +249,38 @@ class SpoolWriter:
             )
 
 
-def seal(path: Path) -> Path:
-    """Rename a segment while nobody writes to it, so that its owner begins another, and return its new path."""
+def seal(path: Path) -> Path | None:
+    """Rename a segment while nobody writes to it, so that its owner begins another, and return its new path.
+
+    None when its owner goes on holding it: a process that is stopped in the middle of a line.
+    """
     if path.suffix == _SEALED:
         return path
     sealed = path.with_suffix(_SEALED)
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not _locked(descriptor):
+            return None
         path.rename(sealed)
+        fcntl.flock(
+            descriptor, fcntl.LOCK_UN
+        )  # a child forked meanwhile has a copy that would go on holding it
     finally:
         os.close(descriptor)
     return sealed
+
+
+def _locked(descriptor: int) -> bool:
+    deadline = time.monotonic() + _SEAL_PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.0005)
+        else:
+            return True
 
 
 def quarantine(segment: Path) -> Path:

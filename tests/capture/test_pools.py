@@ -406,7 +406,7 @@ def test_an_error_in_capture_itself_breaks_no_task(
             patch.setattr(heard, name, broken)
             both()
         assert not heard.events
-    for name in ("result_fields", "task_fields"):
+    for name in ("result_fields", "task_read"):
         monkeypatch.setattr(learnlab.capture.mapping.fields, name, broken)
         both()
     told = [(record.task_description, record.success) for record in heard.records]

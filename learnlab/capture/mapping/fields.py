@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -34,9 +35,9 @@ def _names(readers: dict[str, tuple[_Reader, ...]]) -> tuple[str, ...]:
     return tuple({name.split(".")[0]: None for name in readers})
 
 
-_OF_TASK, _OF_RESULT, _OF_POOL, _OF_MESSAGE = map(_readers, ("task", "result", "pool", "message"))
-_TASK, _RESULT, _POOL, _MESSAGE = map(_names, (_OF_TASK, _OF_RESULT, _OF_POOL, _OF_MESSAGE))
-_USAGE = tuple(name.removeprefix("usage.") for name in _OF_RESULT if name.startswith("usage."))
+_READERS = {origin: _readers(origin) for origin in ("task", "result", "pool", "message")}
+_TASK, _RESULT, _POOL, _MESSAGE = map(_names, _READERS.values())
+_USAGE = tuple(name.removeprefix("usage.") for name in _READERS["result"] if name.startswith("usage."))
 
 
 def task_fields(task: Any, pool: Any = None) -> dict[str, JsonValue]:
@@ -48,19 +49,28 @@ def task_fields(task: Any, pool: Any = None) -> dict[str, JsonValue]:
     >>> task_fields({"prompt": "Write a function", "type": "codegen", "repo_path": "/work/shop/"})
     {'task_type': 'codegen', 'task_description': 'Write a function', 'repo': 'shop', 'estimated_tokens': 4}
     """
+    return task_read(task, pool)[1]
+
+
+def task_read(task: Any, pool: Any = None) -> tuple[str | None, dict[str, JsonValue]]:
+    """Return the id that a task was given, None when it has none, and its `task_fields`: both in one reading.
+
+    >>> task_read({"id": 7, "prompt": "Write a function"})
+    ('7', {'external_id': '7', 'task_group': '7', 'task_description': 'Write a function', 'estimated_tokens': 4})
+    """
     carried, message = opened(task)
-    known = _known(_OF_TASK, {"prompt": carried} if is_a(carried, str) else said(carried, _TASK))
-    known.pop("task_id", None)
+    known = _known("task", {"prompt": carried} if is_a(carried, str) else said(carried, _TASK))
+    given_id = known.pop("task_id", None)
     if "propensity" in known and member(carried, "candidates") is not None:
         del known["propensity"]
     if pool is not None:
-        known |= _known(_OF_POOL, _said_of_pool(pool))
+        known |= _known("pool", _said_of_pool(pool))
     if message is not None:
-        known |= _known(_OF_MESSAGE, said(message, _MESSAGE))
+        known |= _known("message", said(message, _MESSAGE))
     if (description := known.get("task_description")) is not None:
         known.setdefault("estimated_tokens", -(-len(description) // CHARACTERS_A_TOKEN))
         known["task_description"] = cut(description, MAX_TASK_DESCRIPTION)
-    return _with_metadata(known)
+    return given_id, _with_metadata(known)
 
 
 def task_id_of(task: Any) -> tuple[UUID, str | None]:
@@ -69,19 +79,10 @@ def task_id_of(task: Any) -> tuple[UUID, str | None]:
     >>> task_id_of({"task_id": "task-abc-123"})
     (UUID('e06a46ed-134f-5928-a08b-cd492c16d495'), 'task-abc-123')
     """
-    text = given_id_of(task)
-    return (as_uuid(text), text) if text else (uuid4(), None)
-
-
-def given_id_of(task: Any) -> str | None:
-    """Return the id that a task was given, as a text; None when it has none.
-
-    >>> given_id_of({"id": 7}), given_id_of("Sort the list")
-    ('7', None)
-    """
     carried, _ = opened(task)
     given = said(carried, ("task_id", "id"))
-    return name_of(given.get("task_id")) or name_of(given.get("id"))
+    text = name_of(given.get("task_id")) or name_of(given.get("id"))
+    return (as_uuid(text), text) if text else (uuid4(), None)
 
 
 def result_fields(result: Any, error: BaseException | None = None) -> dict[str, JsonValue]:
@@ -98,9 +99,9 @@ def result_fields(result: Any, error: BaseException | None = None) -> dict[str, 
     if error is None and is_a(result, BaseException):
         error, result = result, None
     carried, message = opened(result)
-    known = _known(_OF_RESULT, _said_of_result(carried))
+    known = _known("result", _said_of_result(carried))
     if message is not None:
-        known |= _known(_OF_MESSAGE, said(message, _MESSAGE))
+        known |= _known("message", said(message, _MESSAGE))
     if error is not None and is_cancellation(error):
         known.pop("success", None)
         known["metadata.cancelled"] = True
@@ -124,11 +125,12 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _known(readers: dict[str, tuple[_Reader, ...]], given: dict[str, Any]) -> dict[str, Any]:
+def _known(origin: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that something says, each from the first of its names that says anything."""
-    names = [name for name in given if type(name) is str] if len(given) < len(readers) else readers
-    due = sorted(reader for name in names if name in readers for reader in readers[name])
+    readers = _READERS[origin]
+    names = given if len(given) < len(readers) else readers
     known: dict[str, Any] = {}
+    due = _due(origin, tuple([name for name in names if type(name) is str and name in readers]))
     for _, name, field, convert in due:
         try:
             value = given.get(name)
@@ -139,9 +141,16 @@ def _known(readers: dict[str, tuple[_Reader, ...]], given: dict[str, Any]) -> di
     return known
 
 
+@lru_cache(maxsize=1024)
+def _due(origin: str, names: tuple[str, ...]) -> list[_Reader]:
+    """Return what is read from these names, in the order of the table; most tasks have the names of the one before."""
+    return sorted(reader for name in names for reader in _READERS[origin][name])
+
+
 def _said_of_pool(pool: Any) -> dict[str, Any]:
     given = said(pool, _POOL)
-    kind = member(given.get("config"), "pool_type")
+    config = given.get("config")
+    kind = None if config is None else member(config, "pool_type")
     return given if kind is None else {**given, "config.pool_type": kind}
 
 
@@ -184,6 +193,8 @@ def _judge(known: dict[str, Any]) -> None:
 def _with_metadata(known: dict[str, Any]) -> dict[str, Any]:
     """Put what goes beside the fields into the metadata, after what was given as metadata."""
     own = known.pop("metadata", None)
+    if own is None and _BESIDE.isdisjoint(known):
+        return known
     beside = {field[9:]: known.pop(field) for field in known.keys() & _BESIDE}
     if own or beside:
         known["metadata"] = (own if isinstance(own, dict) else {"metadata": own} if own else {}) | beside

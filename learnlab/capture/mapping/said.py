@@ -51,7 +51,7 @@ def member(given: Any, name: str) -> Any:
     ('m-1', None, ('x',))
     """
     try:
-        value = said(given, (name,)).get(name)
+        value = (given if type(given) is dict else said(given, (name,))).get(name)
     except Exception:
         return None
     return None if callable(value) else value
@@ -67,7 +67,7 @@ def said(given: Any, names: Iterable[str]) -> dict[str, Any]:
     """
     if type(given) is dict:
         return given
-    if is_a(given, *_SAYS_NOTHING):
+    if issubclass(type(given), _SAYS_NOTHING):
         return {}
     found: dict[str, Any] = {}
     is_mapping = issubclass(type(given), Mapping)
@@ -91,7 +91,7 @@ def opened(given: Any) -> tuple[Any, Any]:
     >>> opened({"prompt": "Sort", "payload": [3, 1]})
     ({'prompt': 'Sort', 'payload': [3, 1]}, None)
     """
-    if (type(given) is dict and "payload" not in given) or is_a(given, *_SAYS_NOTHING):
+    if (type(given) is dict and "payload" not in given) or issubclass(type(given), _SAYS_NOTHING):
         return given, None
     if (payload := member(given, "payload")) is None:
         return given, None
@@ -147,7 +147,7 @@ def name_of(value: Any) -> str | None:
         return storable(str(value)).strip() or None
     if is_a(value, UUID, PurePath) or (type(value) is int and -_MOST < value < _MOST):
         return storable(str(value))
-    return None if is_a(value, *_SAYS_NOTHING) else _own_name(value)
+    return None if issubclass(type(value), _SAYS_NOTHING) else _own_name(value)
 
 
 def _own_name(value: Any) -> str | None:

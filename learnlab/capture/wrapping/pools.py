@@ -79,7 +79,7 @@ class _Captured:
         made = self._made.get(name)
         if made is None or made[0] is not function:
             begin, where = self._one if name in _ONE else self._many, Arguments(value)
-            captured = around(value, lambda args, kwargs: begin(name, where, args, kwargs), name)
+            captured = around(value, partial(begin, name, where), name)
             made = self._made[name] = (function, captured)
         return made[1]
 
@@ -108,8 +108,8 @@ class _Captured:
         task_id, decision, is_news = None, None, False
         try:
             pool = self._pool if pool_id is None else pool_behind(self._pool, pool_id)
-            known = dict(mapping.task_fields(task, pool))
-            if given_id := mapping.given_id_of(task):
+            given_id, known = mapping.task_read(task, pool)
+            if given_id:
                 task_id = as_uuid(given_id)
                 decision = _open.take(self._recorder.store.path, task_id)
             if decision is None:

@@ -52,12 +52,18 @@ def carried_out(n_decided: int, n_started: int, n_captured: int, n_open: int) ->
 def ended(ends: pl.DataFrame) -> str:
     """Return how executions ended (`Run.executions`), the most frequent first.
 
-    >>> ended(pl.DataFrame({"ended": ["failed", "succeeded", "succeeded"]}))
-    'Of 3 executions 2 succeeded, 1 failed.'
+    >>> ended(pl.DataFrame({"ended": ["cancelled", "succeeded", "succeeded"]}))
+    'Of 3 executions 2 succeeded, 1 was cancelled.'
     """
     counts = ends.group_by("ended").len().sort("len", "ended", descending=[True, False])
-    told = ", ".join(f"{n:,} {'were ' if how == 'cancelled' else ''}{how}" for how, n in counts.iter_rows())
+    told = ", ".join(
+        f"{n:,} {_passive(n) if how == 'cancelled' else ''}{how}" for how, n in counts.iter_rows()
+    )
     return f"Of {ends.height:,} executions {told or 'none ended'}."
+
+
+def _passive(n: int) -> str:
+    return "was " if n == 1 else "were "
 
 
 def took(part: str, medians: pl.DataFrame, tails: pl.DataFrame, what: str) -> str:

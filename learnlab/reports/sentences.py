@@ -173,10 +173,10 @@ def flagged(n_flagged: int, n: int) -> str:
     """Return how many executions carry token counts that are no measurements, and what that means for costs.
 
     >>> flagged(0, 20000)
-    'None of the 20,000 executions has token counts that are missing or a repeated constant.'
+    'None of the 20,000 executions lacks token counts that its source has elsewhere, or repeats a constant.'
     """
     if not n_flagged:
-        return f"None of the {n:,} executions has token counts that are missing or a repeated constant."
+        return f"None of the {n:,} executions lacks token counts that its source has elsewhere, or repeats a constant."
     return (
         f"{n_flagged:,} of {n:,} executions ({shown(n_flagged / n, 'rate')}) carry token counts that are missing or a "
         "repeated constant: their costs are unknown, or as doubtful as the tokens they were made from."

@@ -17,10 +17,9 @@ from hypothesis import settings as hypothesis_settings
 
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
-from learnlab.store import Store, sqlfiles
+from learnlab.store import Store
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
-MIGRATIONS = sorted((Path(__file__).resolve().parents[1] / "sql" / "migrations").glob("*.up.sql"))
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
 hypothesis_settings.register_profile(
@@ -70,14 +69,10 @@ def store(tmp_path: Path, empty: Path) -> Store:
 
 
 @pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    """The tables and views of an empty store, in memory: what queries are tested on, given rows."""
-    with duckdb.connect() as connection:
+def con(tmp_path: Path, empty: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The tables and views of an empty store, which nobody else reads: what queries are tested on, given rows."""
+    with duckdb.connect(shutil.copy(empty, tmp_path / "con.duckdb")) as connection:
         connection.execute("set timezone = 'UTC'")
-        for path in MIGRATIONS:
-            connection.execute(path.read_text(encoding="utf-8"))
-        for view in sqlfiles.views():
-            connection.execute(f"create view {view.name} as {view.text}")
         yield connection
 
 

@@ -68,11 +68,11 @@ def work(store: str, worker: str) -> None:
     asyncio.run(main())
 
 
-def leave(store: str, worker: str, patience: str) -> None:
-    """Capture three tasks and end as programs do; the last drain has so many seconds."""
-    draining._LAST = float(patience)
-    recorder = recorder_for(store)
-    say(acknowledged=[recorder.record(record(int(worker), n)) for n in range(3)])
+def leave(free: str, worker: str, busy: str) -> None:
+    """Capture three tasks into each of two stores and end as programs do; the last drain does not wait for long."""
+    draining._LAST = 0.2
+    recorders = [recorder_for(store) for store in (free, busy)]
+    say(acknowledged=[one.record(record(int(worker), n)) for one in recorders for n in range(3)])
 
 
 if __name__ == "__main__":

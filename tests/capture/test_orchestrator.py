@@ -184,7 +184,7 @@ def of_run(store: Store, run: Run) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def test_the_store_says_what_the_orchestrator_counted(tmp_path: Path) -> None:
     db = tmp_path / "live.duckdb"
-    runs = [asyncio.run(orchestrate(db, seconds=0.6, seed=seed)) for seed in (0, 1)]
+    runs = [asyncio.run(orchestrate(db, seconds=0.4, seed=seed)) for seed in (0, 1)]
     store = Store(db)
     for run in runs:
         captured, orphans = of_run(store, run)

@@ -90,12 +90,15 @@ def formats() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def forget(db: str, repo: str | None, session: str | None, before: datetime | None, yes: bool) -> None:
     """Remove executions for good, from archives as well, and say what was removed."""
+    from learnlab.capture.spans.files import take_in
+    from learnlab.settings import settings
     from learnlab.store import Store
 
     store = Store(db)
     asked = {"repo": repo, "session": session, "before": before}
     what = " and ".join(f"{name} {value}" for name, value in asked.items() if value)
     _confirm(yes, f"Forget {what or 'nothing'} in {store.name}? This cannot be undone.")
+    take_in(store.path, settings().lock_timeout)
     click.echo(store.forget(repo=repo, session=session, before=before).summary())
 
 

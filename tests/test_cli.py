@@ -48,6 +48,26 @@ def test_status_says_what_a_store_holds(runs):
     assert "2 executions, 1 rejected rows" in said
     assert "from 2026-05-01 10:00 to 2026-05-01 11:00 UTC" in said
     assert "named stores: mine" in said
+    assert "wait" not in said
+
+
+@pytest.mark.parametrize("text", [None, b"no store at all " * 1000])
+def test_status_says_what_waits_beside_a_store_that_cannot_take_it(tmp_path, text):
+    for name, data in (
+        ("s.spool/5f3c.jsonl", b"{}\n"),
+        ("s.spool/1.quarantined", b"\xff"),
+        ("s.spans/1.jsonl", b"{}"),
+    ):
+        path = tmp_path / name.replace("s.", "s.duckdb.", 1)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    if text:
+        (tmp_path / "s.duckdb").write_bytes(text)
+    said = call("status", "--db", tmp_path / "s.duckdb", ok=text is None).output
+    assert ("does not exist yet" if text is None else "is not a DuckDB file") in said
+    assert "1 spool segment with 3 bytes wait to be drained" in said
+    assert "1 spool segment with 1 bytes could not be read, kept in" in said
+    assert "1 file of traces with 2 bytes wait to be read from" in said
 
 
 def test_use_sets_the_current_store(runs):

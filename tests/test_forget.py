@@ -6,11 +6,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from learnlab.capture.spans import files
+from learnlab.cli import main
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, Candidate, RoutingDecision
 from learnlab.ingest.batch import REJECTED_SCHEMA, STEPS_SCHEMA
-from learnlab.store import Forgotten, ReadPosition, Store, archive, migrations, spool
+from learnlab.store import Forgotten, ReadPosition, Store, archive, forget_captured, migrations, spool
 from learnlab.store import connection as connection_module
 from learnlab.store.forget import forget
 from learnlab.store.frames import conform
@@ -373,11 +376,26 @@ def test_dead_letters_go_with_what_they_name(store):
         assert waiting(store)["dead_letters"] == [7]
 
 
-def test_segments_that_nobody_could_read_are_named(store):
+def test_traces_that_wait_are_forgotten_too_and_what_nobody_could_read_is_named(store):
+    said = {"gen_ai.operation.name": "chat", "gen_ai.conversation.id": "hidden", "gen_ai.prompt": SECRET}
+    pairs = [{"key": key, "value": {"stringValue": value}} for key, value in said.items()]
+    span = {"traceId": "7" * 32, "spanId": "8" * 16, "name": "chat", "attributes": pairs}
+    files.write(store.path, [{"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}])
     folder = spool.folder(store.path)
     folder.mkdir()
     (folder / "5f3c.quarantined").write_bytes(b"\xff\xfe")
-    assert store.forget(repo="hidden").copies == (f"{folder.name}/5f3c.quarantined",)
+    (trace,) = files.waiting(store.path)
+    assert forget_captured.left(store.path) == (
+        f"{folder.name}/5f3c.quarantined",
+        f"{trace.parent.name}/{trace.name}",
+    )
+    said = (
+        CliRunner().invoke(main, ["forget", "--session", "hidden", "--yes", "--db", str(store.path)]).output
+    )
+    assert "removed 1 executions" in said
+    assert f"what may still hold it: {folder.name}/5f3c.quarantined;" in said
+    assert files.waiting(store.path) == []
+    assert left(store) == []
 
 
 def test_what_is_still_told_of_what_was_forgotten_does_not_come_back(store):

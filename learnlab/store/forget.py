@@ -213,7 +213,7 @@ def _delete(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _copies(store: Path) -> tuple[str, ...]:
-    """Return what beside a store may still hold it: copies that downgrades and resets left, unreadable segments."""
+    """Return what beside a store may still hold it: copies of downgrades and resets, what capture left."""
     names = sorted(os.listdir(store.parent))
     copies = tuple(name for name in names if name.startswith(f"{store.name}.") and name.endswith(".copy"))
-    return copies + forget_captured.unreadable(store)
+    return copies + forget_captured.left(store)

@@ -9,6 +9,7 @@ import duckdb
 
 from learnlab.store import spool
 from learnlab.store.forgotten import NAMES_IT
+from learnlab.store.lock import beside
 
 WAITING = """
 select attempt_id as record_key, task_id, try_cast(known ->> 'parent_task_id' as uuid) as parent_task_id,
@@ -88,6 +89,11 @@ def delete_others(connection: duckdb.DuckDBPyConnection, by: str, given: dict[st
     return sum(int(connection.execute(one, given).fetchall()[0][0]) for one in statements)
 
 
-def unreadable(store: Path) -> tuple[str, ...]:
-    """Return the segments of the spool that nobody could read, as paths from the store's folder."""
-    return tuple(f"{path.parent.name}/{path.name}" for path in spool.quarantined(store))
+def left(store: Path) -> tuple[str, ...]:
+    """Return what capture left beside a store and no forgetting reaches, as paths from the store's folder.
+
+    Those are segments of the spool that nobody could read or that wait on, and traces that wait to be read.
+    """
+    traces = sorted(beside(store, "spans").glob("*.jsonl"))
+    paths = [*spool.quarantined(store), *spool.waiting(store), *traces]
+    return tuple(f"{path.parent.name}/{path.name}" for path in paths)

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
+from learnlab.errors import StoreError
 from learnlab.settings import settings, store_name
 from learnlab.store import spool, sqlfiles
 from learnlab.store.core import Store
+from learnlab.store.lock import beside
 
 
 def describe(store: Store) -> str:
-    """Return what a store holds and what waits for it, and which other stores there are."""
+    """Return what a store holds and what waits for it still, and which other stores there are.
+
+    Raises:
+        StoreError: when the store cannot be read; it says what waits beside it.
+        StoreBusyError: when it is held for longer than the time to wait, likewise.
+    """
     is_named = store.name != str(store.path)
     lines = [f"store {store.name} ({store.path})" if is_named else f"store {store.path}"]
     if not store.exists():
-        lines.append("  does not exist yet")
+        lines += ["  does not exist yet", *_beside(store.path)]
     else:
-        waiting = spool.waiting(store.path)
-        if waiting:
-            size = sum(path.stat().st_size for path in waiting if path.exists())
-            lines.append(f"  {len(waiting)} spool segments with {size:,} bytes wait to be drained")
-        if kept := spool.quarantined(store.path):
-            lines.append(
-                f"  {len(kept)} spool segments could not be read and are kept in {spool.folder(store.path)}: "
-                + ", ".join(path.name for path in kept[:5])
-            )
-        (row,) = store.sql(sqlfiles.load("queries", "status").text).to_dicts()
+        try:
+            (row,) = store.sql(sqlfiles.load("queries", "status").text).to_dicts()
+        except StoreError as error:
+            if waits := _beside(store.path):
+                raise type(error)(f"{error}. Meanwhile {'; '.join(map(str.strip, waits))}") from error
+            raise
+        lines += _beside(store.path)
         lines.append(
             "  {n_executions:,} executions, {n_rejected:,} rejected rows, {n_archived:,} archived".format(
                 **row
@@ -44,3 +51,32 @@ def describe(store: Store) -> str:
     others = sorted(settings().stores.glob("*.duckdb"))
     lines.append("named stores: " + (", ".join(store_name(path.resolve()) for path in others) or "none"))
     return "\n".join(lines)
+
+
+def _beside(store: Path) -> list[str]:
+    """Return in lines what waits beside a store, and what nobody could read."""
+    lines = []
+    if waiting := spool.waiting(store):
+        lines.append(
+            f"  {_files(len(waiting), 'spool segment')} with {_bytes(waiting)} bytes wait to be drained"
+        )
+    if kept := spool.quarantined(store):
+        named = ", ".join(path.name for path in kept[:5]) + (", …" if len(kept) > 5 else "")
+        lines.append(
+            f"  {_files(len(kept), 'spool segment')} with {_bytes(kept)} bytes could not be read, kept in "
+            f"{spool.folder(store)}: {named}"
+        )
+    traces = beside(store, "spans")
+    if waiting := list(traces.glob("[!.]*.jsonl")):
+        lines.append(
+            f"  {_files(len(waiting), 'file')} of traces with {_bytes(waiting)} bytes wait to be read from {traces}"
+        )
+    return lines
+
+
+def _files(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _bytes(paths: Iterable[Path]) -> str:
+    return f"{sum(path.stat().st_size for path in paths if path.exists()):,}"

@@ -60,6 +60,17 @@ def undelivered(letters: pl.DataFrame) -> str:
     return f"{_n(n, 'message')} could not be taken by a subscriber of the bus, {whose if n > 1 else f'by {name}'}."
 
 
+def left_open(orphans: pl.DataFrame, letters: pl.DataFrame) -> str:
+    """Return what `unmet` says of attempts, and what `undelivered` says of messages where there are any.
+
+    >>> orphans = pl.DataFrame(schema={"kind": pl.String})
+    >>> print(left_open(orphans, pl.DataFrame({"subscriber": ["mail"], "n_messages": [1]})))
+    Every decision has its outcome, and nothing else waits for its other side. 1 message could not be taken by a
+    subscriber of the bus, by mail.
+    """
+    return f"{unmet(orphans)} {undelivered(letters)}" if letters.height else unmet(orphans)
+
+
 def spooled(db: str | Path) -> str:
     """Return what waits in the spool of a store, and what in it nobody could read.
 

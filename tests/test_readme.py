@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import learnlab as ll
 from learnlab.ingest import ingest
 from learnlab.ingest.simulation.sample import simulate_into
 from learnlab.store import Store
@@ -48,6 +49,52 @@ def test_the_python_runs(tmp_path, monkeypatch):
     exec(f"async def example():\n    {body}\n    return rows", names)
     (row,) = asyncio.run(names["example"]())
     assert (row["repo"], row["total_executions"]) == ("shop", 1)
+
+
+class Pool:
+    """A pool as somebody would bring it."""
+
+    pool_type = "local"
+
+    async def execute_task(self, task: dict[str, str]) -> dict[str, object]:
+        return {"success": True, "model_tier": "small", "cost_usd": 0.25}
+
+
+class Provider:
+    """What OpenTelemetry's tracer provider is asked to do."""
+
+    def __init__(self) -> None:
+        self.processors: list[ll.LearnlabSpanProcessor] = []
+
+    def add_span_processor(self, processor: ll.LearnlabSpanProcessor) -> None:
+        self.processors.append(processor)
+
+
+def test_what_is_captured_is_there():
+    pytest.importorskip("opentelemetry.sdk")
+    Store("live").ensure()
+    provider = Provider()
+    names: dict[str, object] = {
+        "ll": ll,
+        "pool": Pool(),
+        "provider": provider,
+        "review_passes": lambda: False,
+    }
+    body = block("python", "pool = ll.capture_pool").replace("\n", "\n    ")
+    exec(f"async def example(pool):\n    {body}\n    return result", names)
+    assert asyncio.run(names["example"](names["pool"]))["cost_usd"] == 0.25
+    exec(block("python", "@ll.captured"), names)
+    names["explain"]("the cache")
+    rows = ll.sql(
+        "select task_type, model_tier, pool_type, success, actual_cost from executions order by all",
+        db="live",
+    )
+    assert rows.rows() == [
+        ("docs", "small", "local", None, None),
+        ("refactor", "small", "local", True, 0.25),
+        ("review", "unknown", "unknown", False, None),
+    ]
+    provider.processors[0].shutdown()
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z]+)", README))))

@@ -155,9 +155,12 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No execution is older: an earlier time is a misread one."""
 
 
+_A_DAY = timedelta(days=1)
+
+
 def latest_plausible() -> datetime:
     """Return the newest time that a record may carry: a day from now, for clocks that are ahead."""
-    return datetime.now(UTC) + timedelta(days=1)
+    return datetime.now(UTC) + _A_DAY
 
 
 def _as_utc(moment: datetime) -> datetime:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_json
 
 from learnlab.errors import StoreError
@@ -43,6 +44,7 @@ _SCHEMAS: dict[str, dict[str, pl.DataType]] = {EXECUTION: _TEXTS} | {
     for event, name in _KINDS.items()
 }
 _TOLD_APART = {"metadata"}
+_RECORDS = TypeAdapter(ExecutionRecord)
 _BEGINNINGS = {f'{{"kind":"{name}"'.encode(): name for name in _KINDS.values()}
 
 
@@ -98,8 +100,12 @@ def _line(event: Event) -> bytes:
 
 
 def _unmasked(record: ExecutionRecord) -> bytes:
-    line = record.model_dump_json(exclude_none=True, exclude=_TOLD_APART).encode()
-    return line[:-1] + b',"metadata":' + to_json(_metadata(record)) + b"}\n"
+    return _with_metadata(record, _metadata(record))
+
+
+def _with_metadata(record: ExecutionRecord, metadata: str) -> bytes:
+    line = _RECORDS.dump_json(record, exclude_none=True, exclude=_TOLD_APART)
+    return line[:-1] + b',"metadata":' + to_json(metadata) + b"}\n"
 
 
 def _metadata(record: ExecutionRecord) -> str:
@@ -115,12 +121,13 @@ def _metadata(record: ExecutionRecord) -> str:
 
 
 def _execution_line(record: ExecutionRecord) -> bytes:
-    line = _unmasked(record)
+    metadata = _metadata(record)
+    line = _with_metadata(record, metadata)
     texts = {
         name: value for name in EXECUTION_TEXTS if name != "metadata" and (value := getattr(record, name))
     }
     if record.metadata:
-        texts["metadata"] = _metadata(record)
+        texts["metadata"] = metadata
     if not may_hold_secrets("\n".join(texts.values())):
         return line
     masked = {}

@@ -121,6 +121,63 @@ def test_an_execution_closes_its_attempt_whenever_it_comes(store, make_record):
     assert store.sql("select success from executions").rows() == [(True,)]
 
 
+def test_an_execution_that_another_process_captured_takes_its_decision_over(store, make_record):
+    def executed(task: str, seconds: float = 2, **known: object) -> ExecutionRecord:
+        given = {"task_id": task, "external_id": task, "task_group": task, "record_key": uuid4()}
+        given |= {"source": "capture", "timestamp": START + timedelta(seconds=seconds)}
+        own = {"model_tier": "unknown", "pool_type": "p-9", "routing_confidence": None, "propensity": None}
+        return make_record(**(given | own | known))
+
+    by_uuid = str(uuid4())
+    own = {"external_id": None, "task_group": by_uuid}
+    first, kept, late, other = (executed(task) for task in ("first", "again", "decided late", "other"))
+    more = kept.model_copy(update={"quality_score": 91})
+    made = [
+        decision(task, task={"external_id": task, "routing_confidence": 0.9, "cost_estimate": "many"})
+        for task in ("first", "after", "at once", "again")
+    ]
+    second = decision("first", timestamp=START + timedelta(minutes=1))
+    in_processes(
+        store,
+        [made[0], made[3], executed("after"), late],
+        [made[2], executed("at once"), executed("at once", 5), first, first, kept],
+        [
+            made[1],
+            more,
+            second,
+            executed("first", 70),
+            decision("other"),
+            other.model_copy(update={"source": "otel"}),
+        ],
+        [decision("decided late", timestamp=START + timedelta(seconds=9)), decision("small"), first],
+        [executed("small", model_tier="small"), executed(by_uuid, **own), executed(by_uuid, 7, **own)],
+        [decision(by_uuid, task={}, timestamp=START + timedelta(seconds=6)), more],
+    )
+    fields = "task_group, propensity, model_tier, pool_type, routing_confidence, cost_estimate, quality_score"
+    rows = store.sql(f"select {fields} from executions order by timestamp").rows()
+    cost, quality = first.cost_estimate, first.quality_score
+    taken, alone = (0.75, "large", "p-9"), (None, "unknown", "p-9")
+    assert sorted(rows, key=lambda row: row[0]) == sorted([
+        ("after", *taken, 0.9, cost, quality),
+        ("again", *taken, None, cost, 91),
+        ("at once", *taken, 0.9, cost, quality),
+        ("at once", *alone, None, cost, quality),
+        (by_uuid, *alone, None, cost, quality),
+        (by_uuid, *taken, None, cost, quality),
+        ("decided late", *alone, None, cost, quality),
+        ("first", *taken, 0.9, cost, quality),
+        ("first", *taken, None, cost, quality),
+        ("other", *alone, None, cost, quality),
+        ("small", None, "small", "p-9", None, cost, quality),
+    ], key=lambda row: row[0])  # fmt: skip
+    decided = store.sql(_TASKS).rows()
+    assert len(decided) == 6
+    assert all(a == b for a, b in decided)
+    waiting = store.sql("select known ->> 'external_id' as task, side from open_attempts").rows()
+    assert sorted(waiting) == [("decided late", "decision"), ("other", "decision"), ("small", "decision")]
+    assert validate(store.path) == []
+
+
 def test_attempts_at_one_task_pair_in_the_order_of_their_times(store, empty):
     first, second = decision(), decision(timestamp=START + timedelta(minutes=1))
     failed = outcome(known={"success": False})

@@ -13,6 +13,7 @@ import polars as pl
 
 from learnlab.events import AttemptEvent, Candidate, RoutingDecision, Side, executed
 from learnlab.models import ExecutionRecord
+from learnlab.store.adoption import adopt
 from learnlab.store.connection import fetch, lent
 from learnlab.store.forgotten import drop_forgotten
 
@@ -189,4 +190,5 @@ def keep(
             "where d.decision_id in (select cast(record_key as uuid) from executed) "
             "and e.record_key = d.decision_id and e.task_id <> d.task_id"
         )
+    adopt(connection, fresh["record_key"])
     drop_forgotten(connection, moment)

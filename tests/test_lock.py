@@ -9,6 +9,7 @@ import pytest
 from processes import finish, next_fact, start
 
 from learnlab.errors import StoreBusyError, StoreError
+from learnlab.store import Store
 from learnlab.store.lock import held, holders
 
 
@@ -119,3 +120,12 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
         held(blocked / "s.duckdb", exclusive=True, timeout=1),
     ):
         pass
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_store_that_is_to_be_made_or_upgraded_is_waited_for_no_longer_than_said(tmp_path, there):
+    path = tmp_path / "s.duckdb"
+    if there:
+        path.write_bytes(b"something")
+    with held(path, exclusive=True, timeout=1), pytest.raises(StoreBusyError, match=r"waited 0\.\d s"):
+        Store(path, timeout=0.05).ensure()

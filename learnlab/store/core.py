@@ -60,8 +60,9 @@ class Store:
 
         Raises:
             StoreError: when the file is newer than this learnlab, is no store, or cannot be written.
+            StoreBusyError: when others hold it for longer than the time to wait.
         """
-        migrations.upgrade(self.path)
+        migrations.upgrade(self.path, self._timeout)
         return self
 
     @contextmanager

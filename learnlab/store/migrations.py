@@ -123,19 +123,20 @@ def _views_mark() -> str:
     return sqlfiles.fingerprint([view.name for view in sqlfiles.views()])
 
 
-def upgrade(path: Path) -> list[Step]:
+def upgrade(path: Path, timeout: float | None = None) -> list[Step]:
     """Bring a store, new or old, to the latest version with the latest views; return the steps taken.
 
     Raises:
         StoreError: when the store is newer than this learnlab, is no store, or cannot be written.
+        StoreBusyError: when others hold it for longer than `timeout` seconds.
     """
     if path.exists() and path.stat().st_size:
-        with reading(path) as connection:
+        with reading(path, timeout) as connection:
             if version(connection) > latest():
                 check_version(connection, path)
             if _current(connection):
                 return []
-    with writing(path) as connection:
+    with writing(path, timeout) as connection:
         found = version(connection)
         due = [step for step in steps() if step.number > found]
         with transaction(connection):

@@ -45,7 +45,7 @@ def test_the_python_runs(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     code = compile(block("python", "ll.sql("), "README.md", "exec")
     exec(code, names)
-    body = block("python", "async with").replace("\n", "\n    ")
+    body = block("python", "ll.LearningDatabase(").replace("\n", "\n    ")
     exec(f"async def example():\n    {body}\n    return rows", names)
     (row,) = asyncio.run(names["example"]())
     assert (row["repo"], row["total_executions"]) == ("shop", 1)
@@ -72,7 +72,7 @@ class Provider:
 
 def test_what_is_captured_is_there():
     pytest.importorskip("opentelemetry.sdk")
-    Store("live").ensure()
+    Store("my-agents").ensure()
     provider = Provider()
     names: dict[str, object] = {
         "ll": ll,
@@ -83,16 +83,20 @@ def test_what_is_captured_is_there():
     body = block("python", "pool = ll.capture_pool").replace("\n", "\n    ")
     exec(f"async def example(pool):\n    {body}\n    return result", names)
     assert asyncio.run(names["example"](names["pool"]))["cost_usd"] == 0.25
+    body = block("python", "ll.TelemetryCapture").replace("\n", "\n    ")
+    exec(f"async def told():\n    {body}", names)
+    asyncio.run(names["told"]())
     exec(block("python", "@ll.captured"), names)
     names["explain"]("the cache")
     rows = ll.sql(
         "select task_type, model_tier, pool_type, success, actual_cost from executions order by all",
-        db="live",
+        db="my-agents",
     )
     assert rows.rows() == [
         ("docs", "small", "local", None, None),
         ("refactor", "small", "local", True, 0.25),
         ("review", "unknown", "unknown", False, None),
+        ("unknown", "small", "unknown", True, None),
     ]
     provider.processors[0].shutdown()
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from pydantic import Field, JsonValue
 
-from learnlab.lenient import record_of
+from learnlab.lenient import record_of, union
 from learnlab.models import DurationSource, ExecutionRecord, Id, Record, Share, Tier, UtcTime, now
 
 
@@ -80,6 +80,11 @@ class RoutingDecision(Record):
     context: dict[str, Any] = Field(default_factory=dict)
     router_version: str | None = None
     task: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What is known of the execution by its decision: the task, and what was chosen for it."""
+        return self.task | self.chosen.known()
 
 
 class PoolEvent(Record):
@@ -169,14 +174,7 @@ def executed(
     sides = [side for side in (decision, start, outcome) if side is not None]
     if not sides:
         raise ValueError("an execution needs a decision, a start or an outcome")
-    known: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
-    for side in sides:
-        said = side.known if isinstance(side, AttemptEvent) else side.task | side.chosen.known()
-        known |= said
-        if isinstance(own := said.get("metadata"), dict):
-            metadata |= own
-    known["metadata"] = metadata
+    known = union(*(side.known for side in sides))
     first = start or decision or outcome
     assert first is not None
     moment = first.timestamp

@@ -55,6 +55,25 @@ def record_of(known: Mapping[str, Any]) -> ExecutionRecord:
             fields["metadata"] = {**fields.get("metadata", {}), "refused": refused}
 
 
+def union(*told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of all who tell of one thing, the later's where several have one; their metadata together.
+
+    A duration comes with its own source, or with none.
+
+    >>> union({"repo": "shop", "metadata": {"a": 1}}, {"success": True, "metadata": {"b": 2}})
+    {'repo': 'shop', 'metadata': {'a': 1, 'b': 2}, 'success': True}
+    """
+    known: dict[str, Any] = {}
+    for said in told:
+        before, own = known.get("metadata"), said.get("metadata")
+        if "duration_seconds" in said:
+            known.pop("duration_source", None)
+        known |= said
+        if isinstance(before, dict) and isinstance(own, dict):
+            known["metadata"] = before | own
+    return known
+
+
 def _shown(value: Any) -> str:
     """Return a value as a short text, whatever it is."""
     try:

@@ -29,6 +29,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from learnlab.events import AttemptEvent, Candidate, Event, RoutingDecision, Side, executed
+from learnlab.lenient import union
 from learnlab.models import ExecutionRecord, SuccessSource
 
 TIME_TO_LIVE = 3600.0
@@ -339,18 +340,4 @@ def _merged(
     if is_news:
         gives_way = {name: loser[name] for name in _VERDICT if name in loser}
         known["metadata"] = {**known.get("metadata", {}), "contradicted": gives_way}
-    return known
-
-
-def union(loser: dict[str, Any], winner: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of both, the winner's where both have one; their metadata are put together.
-
-    >>> union({"repo": "shop", "metadata": {"a": 1}}, {"success": True, "metadata": {"b": 2}})
-    {'repo': 'shop', 'metadata': {'a': 1, 'b': 2}, 'success': True}
-    """
-    known = loser | winner
-    if "duration_seconds" in winner and "duration_source" not in winner:
-        known.pop("duration_source", None)
-    if isinstance(more := loser.get("metadata"), dict) and isinstance(own := winner.get("metadata"), dict):
-        known["metadata"] = more | own
     return known

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from learnlab.capture.joining import union
 from learnlab.capture.mapping import fields as mapping
 from learnlab.capture.mapping import routing
 from learnlab.capture.mapping.said import as_said, member, name_of, opened, said, word
 from learnlab.errors import CaptureError
 from learnlab.events import AttemptEvent, Candidate, Message, MessageType, PoolEvent, RoutingDecision, Side
+from learnlab.lenient import union
 from learnlab.models import UtcTime, as_uuid, now
 
 _NAMES = ("task_id", "decision_id", "timestamp", "task_data", "task", "task_group", "pool_id")

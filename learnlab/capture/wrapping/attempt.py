@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from learnlab.capture.joining import Joiner, Told, joiner_of
 from learnlab.capture.recorder import Recorder
 from learnlab.events import AttemptEvent, Event, RoutingDecision, Side
-from learnlab.lenient import record_of
+from learnlab.lenient import record_of, union
 from learnlab.models import UNKNOWN, DurationSource, ExecutionRecord, now
 
 _log = logging.getLogger("learnlab.capture")
@@ -134,28 +134,20 @@ class Attempt:
             return []
         if self._told:
             return self._told_of(said)
-        sides = [self.known, self._pool, said]
-        if self.decision:
-            sides = [self.decision.task, self.decision.chosen.known(), *sides]
-        known: dict[str, Any] = {}
-        metadata: dict[str, Any] = {}
-        for side in sides:
-            known |= side
-            metadata |= side.get("metadata", {})
+        decided = self.decision.known if self.decision else {}
         started = {"task_id": self.task_id, "record_key": self.attempt_id, "timestamp": self._began}
-        record = _record(known | started | {"metadata": metadata})
+        record = _record(union(decided, self.known, self._pool, said, started))
         return [self.decision, record] if self.decision and self._is_news else [record]
 
     def _told_of(self, said: dict[str, Any]) -> list[Event]:
         """Return what is to be recorded of an attempt that others are told of, too: what all know of it."""
         assert self._told is not None
         joiner, told = self._told
-        metadata = self._pool.get("metadata", {}) | said.get("metadata", {})
         outcome = AttemptEvent.model_construct(
             attempt_id=self.attempt_id,
             side=Side.OUTCOME,
             task_id=self.task_id,
-            known=self._pool | said | {"metadata": metadata},
+            known=union(self._pool, said),
         )
         record = joiner.ended(told, self.decision, outcome)
         return [self.decision, record] if self.decision and self._is_news else [record]

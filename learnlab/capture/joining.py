@@ -129,8 +129,9 @@ class Joiner:
             if attempt is None or attempt.outcome or attempt.is_captured or is_other:
                 attempt = self._begin(said.task_id, said.attempt_id, attempt)
             attempt.is_captured = True
-            known = union(attempt.start.known, said.known) if attempt.start else said.known
-            attempt.start = said.model_copy(update={"attempt_id": attempt.attempt_id, "known": known})
+            before, attempt.start = attempt.start, _of_attempt(said, attempt)
+            if before:
+                attempt.start.known = union(before.known, said.known)
             if decision:
                 _take(attempt, decision)
             return self._settled(said.task_id, attempt)
@@ -263,19 +264,30 @@ def _hear(attempt: Told, said: AttemptEvent) -> None:
     """Give an attempt a start or an outcome, or what this one says more than, or against, the one that it has."""
     before: AttemptEvent | None = getattr(attempt, said.side.value)
     if before is None:
-        after = said.model_copy(update={"attempt_id": attempt.attempt_id})
+        after = _of_attempt(said, attempt)
     else:
         after = before.model_copy(update={"known": _merged(before.known, said.known, attempt.verdicts)})
     attempt.verdicts.add(_verdict(said.known))
     setattr(attempt, said.side.value, after)
     if after != before:
-        attempt.unsafe[said.side.value] = after.model_copy(update={"known": attempt.inherited | after.known})
+        attempt.unsafe[said.side.value] = _with_inherited(attempt, after)
+
+
+def _of_attempt(said: AttemptEvent, attempt: Told) -> AttemptEvent:
+    is_its_own = said.attempt_id == attempt.attempt_id
+    return said if is_its_own else said.model_copy(update={"attempt_id": attempt.attempt_id})
+
+
+def _with_inherited(attempt: Told, side: AttemptEvent) -> AttemptEvent:
+    """Return a side with what is known from the attempt before; copies take time, so only where there is one."""
+    inherited = attempt.inherited
+    return side.model_copy(update={"known": inherited | side.known}) if inherited else side
 
 
 def _execution(attempt: Told) -> ExecutionRecord:
     start = attempt.start
     if start and not attempt.decision:
-        start = start.model_copy(update={"known": attempt.inherited | start.known})
+        start = _with_inherited(attempt, start)
     record = executed(attempt.decision, start, attempt.outcome)
     return record.model_copy(update={"task_id": attempt.attempt_id}) if attempt.is_further else record
 

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from learnlab.events import AttemptEvent, Candidate, RoutingDecision, Side, executed
+from learnlab.events import AttemptEvent, Candidate, RoutingDecision, executed
 from learnlab.models import ExecutionRecord
 from learnlab.store.adoption import adopt
 from learnlab.store.connection import fetch, lent
@@ -128,29 +128,18 @@ def _knows_the_task(sides: dict[str, dict[str, Any]]) -> bool:
 
 def _executed(attempt: dict[str, dict[str, Any]]) -> ExecutionRecord:
     """Return the execution of an attempt whose sides stand in rows."""
-    told: dict[str, AttemptEvent] = {
-        name: AttemptEvent(
-            attempt_id=row["attempt_id"],
-            side=Side.OUTCOME if name == "outcome" else Side.START,
-            task_id=row["task_id"],
-            timestamp=row["timestamp"],
-            known=json.loads(row["known"]),
-        )
-        for name, row in attempt.items()
-    }
-    decided = told.get("decision")
-    decision = (
-        RoutingDecision(
-            decision_id=decided.attempt_id,
-            task_id=decided.task_id,
-            timestamp=decided.timestamp,
+    sides = {side: row | {"known": json.loads(row["known"])} for side, row in attempt.items()}
+    start, outcome = (AttemptEvent(**sides[one]) if one in sides else None for one in ("start", "outcome"))
+    decision = None
+    if decided := sides.get("decision"):
+        decision = RoutingDecision(
+            decision_id=decided["attempt_id"],
+            task_id=decided["task_id"],
+            timestamp=decided["timestamp"],
             chosen=Candidate(),
-            task=decided.known,
+            task=decided["known"],
         )
-        if decided
-        else None
-    )
-    return executed(decision, told.get("start"), told.get("outcome"))
+    return executed(decision, start, outcome)
 
 
 def keep(

@@ -2,8 +2,7 @@
 
 An execution is its own fields. Every other event is flat and has a `kind` that says what it is. What is nested is
 JSON inside a text: many lines are read at once then, and polars does not write anew what it holds (it would leave
-out backslashes). Written without polars, whose threads do not outlive
-a fork.
+out backslashes). Written without polars, whose threads do not outlive a fork.
 """
 
 from __future__ import annotations

@@ -102,6 +102,11 @@ class _File:
         self.n_lines += 1
 
     def read(self) -> bytes:
+        """Return the next line.
+
+        Raises:
+            OSError: when the file ends before the line does.
+        """
         line = self._file.readline()
         if not line.endswith(b"\n"):
             raise OSError("a temporary file ended early")

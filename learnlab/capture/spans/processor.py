@@ -1,7 +1,7 @@
 """A span processor: the agents' traces of an instrumented program become executions in a store, as they end.
 
 The program's threads only leave their spans here; a thread of the processor's own writes whole traces beside
-the store and has them read in (`span_files`). Waiting for the disk happens in one case only: more spans are
+the store and has them read in (`files.py`). Waiting for the disk happens in one case only: more spans are
 held than there is room for.
 """
 

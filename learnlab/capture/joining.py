@@ -22,60 +22,20 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from learnlab.events import AttemptEvent, Candidate, Event, RoutingDecision, Side, executed
+from learnlab.capture.told import Told
+from learnlab.events import AttemptEvent, RoutingDecision, Side
 from learnlab.lenient import union
-from learnlab.models import ExecutionRecord, SuccessSource
+from learnlab.models import ExecutionRecord
 
 TIME_TO_LIVE = 3600.0
 """Seconds that an attempt stays in memory after the last word on it; what was written stays in the store."""
 
 CAPACITY = 10_000
 """How many attempts wait in memory at most, and how many recorded ones are remembered."""
-
-_TRUST = {source.value: rank for rank, source in enumerate(SuccessSource)}
-_VERDICT = ("success", "success_source", "error_type", "error_message")
-_OF_THE_TASK = {
-    *("external_id", "task_group", "session_id", "parent_task_id", "task_type", "task_description", "repo"),
-    *("file_count", "estimated_tokens", "complexity_score", "source"),
-}
-_OF_THE_CHOICE = {"agent", "model", "model_tier", "pool_type", "swarm_topology", "cost_estimate"}
-"""What an attempt takes over from the execution before it: of its task always, of its choice without a new one."""
-
-
-@dataclass
-class Told:
-    """What is told of one attempt at a task: its sides as far as they are there, the execution once it is complete.
-
-    One that `is_further` follows an outcome; `inherited` is what is known from the attempt before; `unsafe` is
-    what is not known to be written yet, by its kind; `hearers` are the captures that were told of it. One that
-    `is_captured` is a call whose end is seen.
-    """
-
-    attempt_id: UUID
-    is_further: bool = False
-    inherited: dict[str, Any] = field(default_factory=dict)
-    decision: RoutingDecision | None = None
-    start: AttemptEvent | None = None
-    outcome: AttemptEvent | None = None
-    record: ExecutionRecord | None = None
-    unsafe: dict[str, Event] = field(default_factory=dict)
-    verdicts: set[tuple[bool | None, str]] = field(default_factory=set)
-    hearers: set[object] = field(default_factory=set)
-    is_announced: bool = False
-    is_captured: bool = False
-    touched: float = 0.0
-
-    def is_complete(self) -> bool:
-        """Return whether this is an execution: its outcome is there, and its task is known."""
-        told = [side.known for side in (self.start, self.outcome) if side]
-        is_known = any("task_type" in known for known in told)
-        return bool(self.outcome and (self.decision or self.inherited or self.is_captured or is_known))
 
 
 class Joiner:
@@ -125,23 +85,23 @@ class Joiner:
         """
         with self.lock:
             attempt = self._of(said.task_id)
-            is_other = attempt and attempt.decision and decision and not _is_same(attempt, decision, False)
+            is_other = attempt and attempt.decision and decision and not attempt.is_same(decision, False)
             if attempt is None or attempt.outcome or attempt.is_captured or is_other:
                 attempt = self._begin(said.task_id, said.attempt_id, attempt)
             attempt.is_captured = True
-            before, attempt.start = attempt.start, _of_attempt(said, attempt)
+            before, attempt.start = attempt.start, attempt.own(said)
             if before:
                 attempt.start.known = union(before.known, said.known)
             if decision:
-                _take(attempt, decision)
+                attempt.take(decision)
             return self._settled(said.task_id, attempt)
 
     def ended(self, attempt: Told, decision: RoutingDecision | None, said: AttemptEvent) -> ExecutionRecord:
         """Take in how a captured call ended and return its execution, for the caller to write."""
         with self.lock:
             if decision:
-                _take(attempt, decision)
-            _hear(attempt, said)
+                attempt.take(decision)
+            attempt.hear(said)
             self._settled(said.task_id, attempt)
             attempt.unsafe.pop("record", None)
             assert attempt.record is not None
@@ -158,10 +118,10 @@ class Joiner:
 
     def _decided(self, said: RoutingDecision, is_dated: bool) -> Told:
         task_id, attempt = said.task_id, self._of(said.task_id)
-        if attempt is None or (attempt.decision and not _is_same(attempt, said, is_dated)):
+        if attempt is None or (attempt.decision and not attempt.is_same(said, is_dated)):
             attempt = self._begin(task_id, said.decision_id, attempt)
         before = attempt.decision
-        _take(attempt, said)
+        attempt.take(said)
         if attempt.decision != before:
             assert attempt.decision is not None
             attempt.unsafe["decision"] = attempt.decision
@@ -169,9 +129,9 @@ class Joiner:
 
     def _told(self, said: AttemptEvent, is_dated: bool) -> Told:
         task_id, attempt = said.task_id, self._of(said.task_id)
-        if attempt is None or (said.side is Side.START and _is_restart(attempt, said, is_dated)):
+        if attempt is None or (said.side is Side.START and attempt.is_restart(said, is_dated)):
             attempt = self._begin(task_id, said.attempt_id, attempt)
-        _hear(attempt, said)
+        attempt.hear(said)
         return self._settled(task_id, attempt)
 
     def _of(self, task_id: UUID) -> Told | None:
@@ -183,18 +143,13 @@ class Joiner:
         """Return a new attempt at a task; the earlier one leaves memory, its written sides stay in the store."""
         self._waiting.pop(task_id, None)
         self._recorded.pop(task_id, None)
-        inherited: dict[str, Any] = {}
-        if earlier and earlier.record:
-            names = _OF_THE_TASK | _OF_THE_CHOICE
-            inherited = earlier.record.model_dump(mode="json", include=names, exclude_none=True)
-        elif earlier and earlier.decision:
-            inherited = earlier.decision.task
+        inherited = earlier.handed_on() if earlier else {}
         return Told(attempt_id, bool(earlier and earlier.outcome), inherited)
 
     def _settled(self, task_id: UUID, attempt: Told) -> Told:
         """Make the execution of an attempt that is complete, and put the attempt where it belongs."""
         if attempt.is_complete():
-            record = _execution(attempt)
+            record = attempt.execution()
             attempt.unsafe.pop("start", None)
             attempt.unsafe.pop("outcome", None)
             if record != attempt.record:
@@ -247,109 +202,3 @@ def _forget(attempts: OrderedDict[UUID, Told]) -> None:
     oldest = time.monotonic() - TIME_TO_LIVE
     while attempts and (len(attempts) > CAPACITY or next(iter(attempts.values())).touched < oldest):
         attempts.popitem(last=False)
-
-
-def _take(attempt: Told, said: RoutingDecision) -> None:
-    """Give an attempt a decision, or what this one says more than the one that it has."""
-    if attempt.decision is None:
-        of_the_task = {k: value for k, value in attempt.inherited.items() if k in _OF_THE_TASK}
-        attempt.decision = said.model_copy(
-            update={"decision_id": attempt.attempt_id, "task": of_the_task | said.task}
-        )
-    else:
-        attempt.decision = _filled(attempt.decision, said)
-
-
-def _hear(attempt: Told, said: AttemptEvent) -> None:
-    """Give an attempt a start or an outcome, or what this one says more than, or against, the one that it has."""
-    before: AttemptEvent | None = getattr(attempt, said.side.value)
-    if before is None:
-        after = _of_attempt(said, attempt)
-    else:
-        after = before.model_copy(update={"known": _merged(before.known, said.known, attempt.verdicts)})
-    attempt.verdicts.add(_verdict(said.known))
-    setattr(attempt, said.side.value, after)
-    if after != before:
-        attempt.unsafe[said.side.value] = _with_inherited(attempt, after)
-
-
-def _of_attempt(said: AttemptEvent, attempt: Told) -> AttemptEvent:
-    is_its_own = said.attempt_id == attempt.attempt_id
-    return said if is_its_own else said.model_copy(update={"attempt_id": attempt.attempt_id})
-
-
-def _with_inherited(attempt: Told, side: AttemptEvent) -> AttemptEvent:
-    """Return a side with what is known from the attempt before; copies take time, so only where there is one."""
-    inherited = attempt.inherited
-    return side.model_copy(update={"known": inherited | side.known}) if inherited else side
-
-
-def _execution(attempt: Told) -> ExecutionRecord:
-    start = attempt.start
-    if start and not attempt.decision:
-        start = _with_inherited(attempt, start)
-    record = executed(attempt.decision, start, attempt.outcome)
-    return record.model_copy(update={"task_id": attempt.attempt_id}) if attempt.is_further else record
-
-
-def _is_same(attempt: Told, said: RoutingDecision, is_dated: bool) -> bool:
-    """Return whether a decision is the one that an attempt has, told again, perhaps with more or less in it.
-
-    It is when it has the same id, or the same time and a choice that fits; one that tells no time, until there
-    is an outcome.
-    """
-    before = attempt.decision
-    assert before is not None
-    if said.decision_id == before.decision_id:
-        return True
-    pairs = ((getattr(before.chosen, name), getattr(said.chosen, name)) for name in ("model", "tier", "pool"))
-    if any(one is not None and other is not None and one != other for one, other in pairs):
-        return False
-    return said.timestamp == before.timestamp if is_dated else attempt.outcome is None
-
-
-def _is_restart(attempt: Told, said: AttemptEvent, is_dated: bool) -> bool:
-    """Return whether a start is not that of an attempt whose outcome is there."""
-    if attempt.outcome is None:
-        return False
-    if attempt.start is None:
-        return is_dated and said.timestamp > attempt.outcome.timestamp
-    return said.known != attempt.start.known or (is_dated and said.timestamp != attempt.start.timestamp)
-
-
-def _filled(before: RoutingDecision, said: RoutingDecision) -> RoutingDecision:
-    """Return a decision with what is told of it later and was not known."""
-    chosen = {name: getattr(before.chosen, name) for name in Candidate.model_fields}
-    later = {name: getattr(said.chosen, name) for name, value in chosen.items() if value is None}
-    return before.model_copy(
-        update={
-            "candidates": before.candidates or said.candidates,
-            "chosen": before.chosen.model_copy(update=later),
-            "context": said.context | before.context,
-            "router_version": before.router_version or said.router_version,
-            "task": union(said.task, before.task),
-        }
-    )
-
-
-def _verdict(known: dict[str, Any]) -> tuple[bool | None, str]:
-    success = known.get("success")
-    return success if isinstance(success, bool) else None, str(known.get("success_source"))
-
-
-def _merged(
-    before: dict[str, Any], said: dict[str, Any], heard: set[tuple[bool | None, str]]
-) -> dict[str, Any]:
-    """Return what two tellings of one side make; a verdict that was heard before does not come back."""
-    (old, old_source), (new, new_source) = _verdict(before), _verdict(said)
-    rank, rank_before = _TRUST.get(new_source, len(_TRUST)), _TRUST.get(old_source, len(_TRUST))
-    is_better = old is None or rank < rank_before or (rank == rank_before and old != new)
-    is_news = (new, new_source) not in heard
-    winner, loser = (said, before) if new is not None and is_better and is_news else (before, said)
-    if None in (old, new) or old == new:
-        return union(loser, winner)
-    known = union({name: value for name, value in loser.items() if name not in _VERDICT}, winner)
-    if is_news:
-        gives_way = {name: loser[name] for name in _VERDICT if name in loser}
-        known["metadata"] = {**known.get("metadata", {}), "contradicted": gives_way}
-    return known

@@ -12,10 +12,11 @@ from typing import Any, Self
 from uuid import uuid4
 
 from learnlab.capture import telling
-from learnlab.capture.joining import CAPACITY, Told, joiner_for
+from learnlab.capture.joining import CAPACITY, joiner_for
 from learnlab.capture.messages.bus import MessageBus
 from learnlab.capture.messages.subscriber import Subscription
 from learnlab.capture.recorder import recorder_for
+from learnlab.capture.told import Told
 from learnlab.errors import CaptureError
 from learnlab.events import Message, MessageType, PoolEvent, Side
 from learnlab.store import LearningDatabase, Store

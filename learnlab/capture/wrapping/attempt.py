@@ -20,8 +20,9 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
-from learnlab.capture.joining import Joiner, Told, joiner_of
+from learnlab.capture.joining import Joiner, joiner_of
 from learnlab.capture.recorder import Recorder
+from learnlab.capture.told import Told
 from learnlab.events import AttemptEvent, Event, RoutingDecision, Side
 from learnlab.lenient import record_of, union
 from learnlab.models import UNKNOWN, DurationSource, ExecutionRecord, now
@@ -147,6 +148,7 @@ class Attempt:
             attempt_id=self.attempt_id,
             side=Side.OUTCOME,
             task_id=self.task_id,
+            timestamp=now(),
             known=union(self._pool, said),
         )
         record = joiner.ended(told, self.decision, outcome)

@@ -10,7 +10,6 @@ in the spool for whoever drains next.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import threading
@@ -19,10 +18,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from learnlab.capture.logs import log as _log
 from learnlab.errors import LearnlabError, StoreBusyError
 from learnlab.store import Store, spool
-
-_log = logging.getLogger("learnlab.capture")
 
 ENOUGH = 100
 """Events that are worth a drain at once."""

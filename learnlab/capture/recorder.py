@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import threading
 import time
@@ -23,6 +22,7 @@ from uuid import UUID
 
 from learnlab.capture.commits import Commits
 from learnlab.capture.draining import Drainer
+from learnlab.capture.logs import log as _log
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, Event, RoutingDecision
 from learnlab.models import ExecutionRecord
@@ -30,8 +30,6 @@ from learnlab.settings import settings, store_path
 from learnlab.store import LearningDatabase, Store
 from learnlab.store.lines import lines_of
 from learnlab.store.spool import SpoolWriter
-
-_log = logging.getLogger("learnlab.capture")
 
 MOST_IN_MEMORY = 10_000
 """Events that one recorder keeps in memory while the disk refuses them."""

@@ -549,3 +549,13 @@ def test_starts_and_outcomes_are_recorded_as_executions_are(eager, store):
     assert store.sql("select attempt_id, side from open_attempts").rows() == [
         (str(start.attempt_id), "start")
     ]
+
+
+def test_no_line_of_the_log_holds_a_secret(caplog):
+    try:
+        raise ValueError("password=Tr0ub4dor&3xyzQQ")
+    except ValueError as error:
+        logging.getLogger("learnlab.capture").exception("refused: %s", error)
+    assert "ValueError" in caplog.text
+    assert "Traceback" in caplog.text
+    assert "Tr0ub4dor" not in caplog.text

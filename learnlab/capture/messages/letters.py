@@ -8,13 +8,12 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
+from learnlab.capture.logs import log as _log
 from learnlab.capture.recorder import recorder_for
 from learnlab.events import DeadLetter
 from learnlab.lenient import storable
 from learnlab.models import UNKNOWN
 from learnlab.store import LearningDatabase, Store
-
-_log = logging.getLogger("learnlab.capture")
 
 
 class DeadLetters:

@@ -7,7 +7,6 @@ held than there is room for.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from learnlab.capture.logs import log as _log
 from learnlab.capture.recorder import recorder_for
 from learnlab.capture.spans import files as span_files
 from learnlab.errors import LearnlabError, StoreBusyError
@@ -30,8 +30,6 @@ else:
         from opentelemetry.sdk.trace import SpanProcessor as _Base
     except ImportError:
         _Base = object
-
-_log = logging.getLogger("learnlab.capture")
 
 MOST_HELD = 64 << 20
 """The characters of spans that are held (2,000 for a span, and its texts); above half, quiet traces are let go of."""

@@ -19,7 +19,7 @@ captured as (
         coalesce(e.external_id, e.task_group) as given_id,
     from executions e
     anti join routing_decisions d on d.decision_id = e.record_key
-    where e.source = 'capture'
+    where e.source = 'capture' and e.timestamp >= (select min(timestamp) from decided)
 ),
 same as (
     select d as decision, c as execution from decided d join captured c on c.task_id = d.task_id

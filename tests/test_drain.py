@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -178,24 +177,24 @@ def test_an_execution_that_another_process_captured_takes_its_decision_over(stor
     assert validate(store.path) == []
 
 
-def test_attempts_at_one_task_pair_in_the_order_of_their_times(store, empty):
-    first, second = decision(), decision(timestamp=START + timedelta(minutes=1))
-    failed = outcome(known={"success": False})
-    passed = outcome(timestamp=START + timedelta(minutes=2))
-    in_processes(store, [second], [first], [passed], [failed])
-    rows = store.sql("select record_key, success from executions").rows()
-    assert len(rows) == 2
-    assert {key for key, _ in rows} == {str(first.decision_id), str(second.decision_id)}
-    at_once = Store(shutil.copy(empty, store.path.with_name("other.duckdb")))
-    SpoolWriter(at_once.path).append([second, passed, first, failed])
-    assert dict(at_once.sql("select record_key, success from executions").rows()) == {
-        str(first.decision_id): False,
-        str(second.decision_id): True,
-    }
-    for one in (store, at_once):
-        decided = one.sql(_TASKS)
-        assert all(a == b for a, b in decided.rows())
-        assert validate(one.path) == []
+def test_attempts_at_one_task_pair_in_the_order_of_their_times(store):
+    def sides(task: str) -> list[Event]:
+        return [
+            decision(task),
+            decision(task, timestamp=START + timedelta(minutes=1)),
+            outcome(task, known={"success": False}),
+            outcome(task, timestamp=START + timedelta(minutes=2)),
+        ]
+
+    first, second, failed, passed = sides("one by one")
+    early, late, broken, sound = sides("at once")
+    in_processes(store, [second, late, sound, early, broken], [first], [passed], [failed])
+    rows = dict(store.sql("select record_key, success from executions").rows())
+    assert len(rows) == 4
+    assert {str(first.decision_id), str(second.decision_id)} < set(rows)
+    assert (rows[str(early.decision_id)], rows[str(late.decision_id)]) == (False, True)
+    assert all(a == b for a, b in store.sql(_TASKS).rows())
+    assert validate(store.path) == []
 
 
 def test_an_outcome_alone_waits_and_so_does_a_start_that_knows_no_task(store):

@@ -28,6 +28,7 @@ _HOME = {
     "query": "learnlab.store",
     "sql": "learnlab.store",
     "view": "learnlab.store",
+    "view_together": "learnlab.store",
     "LearnlabSpanProcessor": "learnlab.capture.spans.processor",
     "MessageBus": "learnlab.capture.messages.bus",
     "TelemetryCapture": "learnlab.capture.telemetry",

@@ -128,7 +128,7 @@ def report(
     """Run notebooks (the nightly set, when none is named) and write one HTML page each, with an index."""
     from learnlab.ingest import ingest as read_in
     from learnlab.ingest.simulation.sample import ensure_sample
-    from learnlab.reports.notebooks import own_store
+    from learnlab.reports.notebooks import fills_its_store, own_store
     from learnlab.reports.parameters import parse_parameters
     from learnlab.reports.run import run_reports
     from learnlab.settings import store_for_source
@@ -143,7 +143,8 @@ def report(
         store = Store(own)
     else:
         store = Store(db)
-        ensure_sample(store)
+        if not fills_its_store(notebooks):
+            ensure_sample(store)
     store.ensure().refresh()
     run = run_reports(notebooks, given, db=store.path, out=out, keep=keep, timeout=timeout)
     click.echo(run.summary())

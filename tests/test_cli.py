@@ -64,8 +64,8 @@ def test_status_says_what_waits_beside_a_store_that_cannot_take_it(tmp_path, tex
     if text:
         (tmp_path / "s.duckdb").write_bytes(text)
     said = call("status", "--db", tmp_path / "s.duckdb", ok=text is None).output
-    assert ("does not exist yet" if text is None else "is not a DuckDB file") in said
-    assert "1 spool segment with 3 bytes wait to be drained" in said
+    assert ("1 rejected rows" if text is None else "is not a DuckDB file") in said
+    assert ("1 spool segment with 3 bytes wait to be drained" in said) is (text is not None)
     assert "1 spool segment with 1 bytes could not be read, kept in" in said
     assert "1 file of traces with 2 bytes wait to be read from" in said
 
@@ -124,14 +124,14 @@ def test_wrong_settings_and_paths_are_one_line(monkeypatch):
 def test_the_schema_goes_up_and_down_and_says_what_is_lost(tmp_path):
     path = tmp_path / "learning.db"
     assert "0001 executions" in call("db", "upgrade", "--db-path", path, "-v").output
-    assert "version 4 of 4" in call("db", "status", "--db-path", path).output
+    assert "version 5 of 5" in call("db", "status", "--db-path", path).output
     assert "0003 learning" in call("db", "status", "--db-path", path, "-v").output
     assert "sound" in call("db", "validate", "--db-path", path, "-v").output
     refused = call("db", "downgrade", "--db-path", path, ok=False, answer="n\n").output
-    assert "Loses every step" in refused
-    assert "version 4 of 4" in call("db", "status", "--db-path", path).output
+    assert "Loses decisions" in refused
+    assert "version 5 of 5" in call("db", "status", "--db-path", path).output
     assert "a copy is" in call("db", "downgrade", "--db-path", path, "--yes", "-v").output
-    assert "version 3 of 4" in call("db", "status", "--db-path", path).output
+    assert "version 4 of 5" in call("db", "status", "--db-path", path).output
     call("db", "validate", "--db-path", path, ok=False)
     call("db", "upgrade", "--db-path", path)
 

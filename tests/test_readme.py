@@ -72,7 +72,6 @@ class Provider:
 
 def test_what_is_captured_is_there():
     pytest.importorskip("opentelemetry.sdk")
-    Store("my-agents").ensure()
     provider = Provider()
     names: dict[str, object] = {
         "ll": ll,

@@ -200,9 +200,12 @@ def test_acknowledged_records_survive_a_kill(store, soak):
     assert validate(store.path) == []
 
 
-def test_the_records_of_a_store_that_does_not_exist_yet_wait(tmp_path, make_record):
+def test_what_was_acknowledged_for_a_store_that_does_not_exist_yet_makes_it_when_it_is_read(
+    tmp_path, make_record
+):
     store = Store(tmp_path / "later.duckdb")
-    SpoolWriter(store.path).append([make_record()])
     with pytest.raises(StoreError, match="there is no store"):
         store.sql("select 1")
-    assert store.ensure().sql("select count(*) from executions").item() == 1
+    SpoolWriter(store.path).append([make_record()])
+    assert store.exists()
+    assert store.sql("select count(*) from executions").item() == 1

@@ -16,6 +16,7 @@ from learnlab.store import Store, query, sql, view
 from learnlab.store import views as views_module
 from learnlab.store.frames import conform
 from learnlab.store.migrations import validate
+from learnlab.store.spool import SpoolWriter
 
 
 def fill(store: Store, frame: pl.DataFrame) -> None:
@@ -267,3 +268,18 @@ def test_many_processes_on_one_store(store, soak):
     expected = sum(fact["n"] for fact in facts if fact["kind"] != "reader")
     assert store.sql("select count(*) from executions").item() == expected
     assert validate(store.path) == []
+
+
+def test_views_read_together_are_of_one_state(store, make_frame, make_record, monkeypatch):
+    store.add(conform(make_frame(10))[0])
+    read = Store.view
+
+    def read_while_others_write(self, name, **window):
+        SpoolWriter(store.path).append([make_record()])
+        return read(self, name, **window)
+
+    monkeypatch.setattr(Store, "view", read_while_others_write)
+    tiers, attempts = store.view_together("tier_performance", "window_outcomes")
+    assert tiers["n_executions"].sum() == attempts.height == 10
+    monkeypatch.undo()
+    assert store.view("window_outcomes").height == 12

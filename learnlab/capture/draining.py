@@ -154,7 +154,7 @@ class Drainer:
         if not spool.waiting(self._path):
             return
         store = Store(self._path, timeout=seconds)
-        if self._is_made and not store.exists():
+        if self._is_made and not store.path.exists():
             _log.warning("%s is gone: a new store takes what was captured since", store.name)
             self._is_made = False
         if not self._is_made:

@@ -115,6 +115,18 @@ def find(names: Sequence[str]) -> list[Notebook]:
     return _named(paths)
 
 
+def fills_its_store(names: Sequence[str]) -> bool:
+    """Return whether any notebook of those names fills the store that it shows, so that the store need not be there.
+
+    Raises:
+        ReportError: as `find` does.
+
+    >>> fills_its_store(["12_live_capture"]), fills_its_store(["20_tier_performance"])
+    (True, False)
+    """
+    return any("db" in one.parameters and one.parameters["db"].default for one in find(names))
+
+
 def own_store(names: Sequence[str]) -> str:
     """Return the store that the notebooks of those names work in when none is named; nothing for the current one.
 

@@ -1,6 +1,6 @@
 """The store: connections held only while used, migrations, merging, the spool, views and the archive."""
 
-from learnlab.store.core import Store, query, sql, view
+from learnlab.store.core import Store, query, sql, view, view_together
 from learnlab.store.database import LearningDatabase
 from learnlab.store.forget import Forgotten
 from learnlab.store.merge import Addition, Counts
@@ -18,4 +18,5 @@ __all__ = [
     "query",
     "sql",
     "view",
+    "view_together",
 ]

@@ -52,8 +52,8 @@ class Store:
         return f"Store({self.name!r})"
 
     def exists(self) -> bool:
-        """Return whether there is a file yet."""
-        return self.path.exists()
+        """Return whether there is a file yet, or something acknowledged that waits for one."""
+        return self.path.exists() or bool(spool.waiting(self.path))
 
     def ensure(self) -> Store:
         """Make the store, or bring it to the version and views of this learnlab, and return it.
@@ -74,9 +74,11 @@ class Store:
             StoreBusyError: when a writer holds it for longer than the time to wait.
         """
         began = time.monotonic()
-        acknowledged = [] if within(self.path) or not self.exists() else spool.waiting(self.path)
+        acknowledged = [] if within(self.path) else spool.waiting(self.path)
         if acknowledged:
             try:
+                if not self.path.exists():
+                    self.ensure()
                 self._drain(lambda: spool.undrained(acknowledged), _DRAIN_PATIENCE)
             except StoreBusyError:
                 pass
@@ -84,6 +86,7 @@ class Store:
                 _log.warning("the spool was not drained before reading: %s", error)
         with reading(self.path, self._timeout, began) as connection:
             migrations.check_version(connection, self.path)
+            views.tell_the_time(connection)
             yield connection
 
     @contextmanager
@@ -172,6 +175,17 @@ class Store:
             return views.read(
                 connection, name, repo=repo, days_back=days_back, as_of=as_of, min_uses=min_uses
             )
+
+    def view_together(self, *names: str, **window: Any) -> tuple[pl.DataFrame, ...]:
+        """Return the rows of several views, all of one state of the store: nothing comes in between.
+
+        `window` is what `view` takes.
+
+        Raises:
+            StoreError: as `view` does.
+        """
+        with self.reading():
+            return tuple(self.view(name, **window) for name in names)
 
     def query(self, name: str, params: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Return the rows of one of the selects in sql/queries, given its parameters.
@@ -277,3 +291,8 @@ def view(
 def query(name: str, db: str | Path = "", params: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """Return the rows of one of the selects in sql/queries of the current store (or `db`): `Store.query`."""
     return Store(db).query(name, params)
+
+
+def view_together(*names: str, db: str | Path = "", **window: Any) -> tuple[pl.DataFrame, ...]:
+    """Return the rows of several views of the current store (or `db`), all of one state: `Store.view_together`."""
+    return Store(db).view_together(*names, **window)

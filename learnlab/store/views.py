@@ -73,6 +73,11 @@ def _moment(as_of: str | datetime | None) -> datetime | None:
     return found
 
 
+def tell_the_time(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set the moment of asking (`asked_at`, UTC): what waits is measured from it, and no view asks the clock."""
+    connection.execute("set variable asked_at = $now", {"now": now().replace(tzinfo=None)})
+
+
 def read(
     connection: duckdb.DuckDBPyConnection,
     name: str,
@@ -84,8 +89,7 @@ def read(
 ) -> pl.DataFrame:
     """Return a view's rows, through the caller's window when one is given.
 
-    The table `<name>_mv` is read when it is exact and the window is the view's own; else the live view. What
-    waits is measured from `as_of`, else from now: no view asks the clock, so it is told.
+    The table `<name>_mv` is read when it is exact and the window is the view's own; else the live view.
 
     Raises:
         StoreError: when there is no such view, or `as_of` is no time.
@@ -101,7 +105,7 @@ def read(
     if own_window and name in MATERIALISED:
         exact = freshness(connection).filter(pl.col("view_name") == name, "is_exact")
         table = f"{name}_mv" if len(exact) else name
-    for variable, value in (window | {"asked_at": now().replace(tzinfo=None)}).items():
+    for variable, value in window.items():
         if value is None:
             connection.execute(f"reset variable {variable}")
         else:

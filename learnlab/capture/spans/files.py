@@ -184,7 +184,7 @@ def take_in(path: Path, timeout: float) -> Counts:
     store, total = Store(path, timeout=timeout), Counts()
     _clear(path)
     for files in _groups(waiting(path)):
-        if not store.exists():
+        if not store.path.exists():
             with writing(path, timeout):
                 store.ensure()
         with store.writing():

@@ -37,10 +37,10 @@ class Commits:
             self._waiting.setdefault(loop, []).append(waiter)
             self._last = max(self._last, number)
             has_thread = self._thread is not None or self._start()
+            if has_thread and is_first:
+                self._due.put(True)
         if not has_thread:  # the program is ending
             self._commit()
-        elif is_first:
-            self._due.put(True)
         error = await waiter
         if error is not None:
             raise error
@@ -49,21 +49,24 @@ class Commits:
         """Finish what is waited for and let the thread go; another one begins when somebody waits again."""
         with self._lock:
             thread, self._thread = self._thread, None
-        if thread is not None:
             self._due.put(False)
+        if thread is not None:
             thread.join()
 
     def _start(self) -> bool:
-        thread = threading.Thread(target=self._run, name="learnlab-sync", daemon=True)
+        due: SimpleQueue[bool] = (
+            SimpleQueue()
+        )  # of this thread alone: one that is ending takes no other's turn
+        thread = threading.Thread(target=self._run, args=(due,), name="learnlab-sync", daemon=True)
         try:
             thread.start()
         except RuntimeError:
             return False
-        self._thread = thread
+        self._thread, self._due = thread, due
         return True
 
-    def _run(self) -> None:
-        while self._due.get():
+    def _run(self, due: SimpleQueue[bool]) -> None:
+        while due.get():
             self._commit()
 
     def _commit(self) -> None:

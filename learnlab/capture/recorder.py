@@ -167,7 +167,8 @@ class Recorder:
         with self._memory:
             if not self._is_refused:
                 self._is_refused = True
-                _log.warning("captured events are kept in memory until the disk takes them: %s", error)
+                why = str(error).partition("; the record is not stored")[0]
+                _log.warning("captured events are kept in memory until the disk takes them: %s", why)
             if len(self._unwritten) + len(events) <= MOST_IN_MEMORY:
                 self._unwritten.extend(events)
             else:

@@ -559,3 +559,18 @@ def test_no_line_of_the_log_holds_a_secret(caplog):
     assert "ValueError" in caplog.text
     assert "Traceback" in caplog.text
     assert "Tr0ub4dor" not in caplog.text
+
+
+def test_closing_while_others_wait_for_the_disk_leaves_nobody_waiting(rec, make_record):
+    ended = []
+
+    def work() -> None:
+        for _ in range(40):
+            ended.append(asyncio.run(asyncio.wait_for(rec.arecord(make_record()), 20)))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        rec._commits.close()
+    assert ended == [True] * 120

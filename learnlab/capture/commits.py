@@ -1,14 +1,26 @@
-"""One fsync for all coroutines that wait for one, in whichever event loop; a thread waits for the disk, no loop does."""
+"""One fsync for all coroutines that wait for one, in whichever event loop; a thread waits for the disk.
+
+Handing an fsync to a thread and back costs about as long as a quick disk takes for it. So a coroutine that is
+the only one to wait does it itself while the disk is quick; once one took longer, the thread does them again.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from contextlib import suppress
 from queue import SimpleQueue
 
 from learnlab.errors import StoreError
 from learnlab.store.spool import SpoolWriter
+
+QUICK = 0.0005
+"""Seconds that the last fsync took at most when a lone coroutine does the next one itself."""
+
+_NOTHING = 0.00002
+"""Seconds within which there was nothing to sync any more: that says nothing about the disk."""
 
 _Waiter = asyncio.Future[StoreError | None]
 
@@ -21,6 +33,8 @@ class Commits:
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.AbstractEventLoop, list[_Waiter]] = {}
         self._last = 0
+        self._n_asking = 0
+        self._took = math.inf
         self._due: SimpleQueue[bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -32,6 +46,9 @@ class Commits:
         """
         loop = asyncio.get_running_loop()
         waiter: _Waiter = loop.create_future()
+        if self._took <= QUICK and await self._is_alone():
+            self._sync(number)
+            return
         with self._lock:
             is_first = not self._waiting
             self._waiting.setdefault(loop, []).append(waiter)
@@ -45,6 +62,24 @@ class Commits:
         if error is not None:
             raise error
 
+    async def _is_alone(self) -> bool:
+        """Return whether nobody else waits, once all who are ready have written what they have."""
+        with self._lock:
+            self._n_asking += 1
+        try:
+            await asyncio.sleep(0)
+            return self._n_asking == 1 and not self._waiting
+        finally:
+            with self._lock:
+                self._n_asking -= 1
+
+    def _sync(self, number: int) -> None:
+        began = time.perf_counter()
+        self._writer.sync(number)
+        took = time.perf_counter() - began
+        if took > _NOTHING:
+            self._took = took
+
     def close(self) -> None:
         """Finish what is waited for and let the thread go; another one begins when somebody waits again."""
         with self._lock:
@@ -54,9 +89,8 @@ class Commits:
             thread.join()
 
     def _start(self) -> bool:
-        due: SimpleQueue[bool] = (
-            SimpleQueue()
-        )  # of this thread alone: one that is ending takes no other's turn
+        # Of this thread alone: one that is ending takes no other's turn.
+        due: SimpleQueue[bool] = SimpleQueue()
         thread = threading.Thread(target=self._run, args=(due,), name="learnlab-sync", daemon=True)
         try:
             thread.start()
@@ -75,7 +109,7 @@ class Commits:
             number = self._last
         error = None
         try:
-            self._writer.sync(number)
+            self._sync(number)
         except StoreError as refused:
             error = refused
         except Exception as other:

@@ -87,7 +87,7 @@ class Recorder:
         return True
 
     async def arecord(self, *events: Event) -> bool:
-        """Do what `record` does without making the event loop wait for the disk.
+        """Do what `record` does; the event loop waits for no disk that is slower than a thread (`commits`).
 
         One fsync serves all who wait for one, in whichever event loop. Cancelling it takes nothing back.
         """

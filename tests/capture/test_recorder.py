@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from learnlab.capture import draining, recorder
+from learnlab.capture import commits, draining, recorder
 from learnlab.capture.recorder import Recorder, recorder_for
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent
@@ -574,3 +574,27 @@ def test_closing_while_others_wait_for_the_disk_leaves_nobody_waiting(rec, make_
     while any(thread.is_alive() for thread in threads):
         rec._commits.close()
     assert ended == [True] * 120
+
+
+def test_a_lone_coroutine_syncs_by_itself_while_the_disk_is_quick(rec, make_record, monkeypatch):
+    threads = []
+
+    def fsync(descriptor: int) -> None:
+        threads.append(threading.current_thread() is threading.main_thread())
+        FSYNC(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    async def main() -> None:
+        for quick in (60.0, 0.0):
+            monkeypatch.setattr(commits, "QUICK", quick)
+            for _ in range(2):
+                threads.clear()
+                assert await rec.arecord(make_record())
+            assert set(threads) == {quick > 0}
+        monkeypatch.setattr(commits, "QUICK", 60.0)
+        threads.clear()
+        assert all(await asyncio.gather(*(rec.arecord(make_record()) for _ in range(50))))
+        assert threads.count(False) + threads.count(True) <= 4
+
+    asyncio.run(main())

@@ -1,8 +1,8 @@
 """A captured callable: calls the function it stands for and hands on what that returns or raises, unchanged.
 
 Whether a call is to be awaited is seen by what it returns, so a plain function that returns an awaitable is
-awaited as well. The caller has the result once it is recorded. An event loop never waits for the disk, except
-for the record of a call that was cancelled: nobody is there any more to await it.
+awaited as well. The caller has the result once it is recorded. An event loop waits for no slow disk, except for
+the record of a call that was cancelled: nobody is there any more to await it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def task_fields(task: Any, pool: Any = None) -> dict[str, JsonValue]:
     The task is a dict, a message with a payload, an object or a text; the pool is whatever runs it. The
     `task_id` is not among them: `task_id_of` gives it.
 
-    >>> task_fields({"prompt": "Write a function", "type": "codegen", "repo_path": "/work/shop/"})
+    >>> task_fields({"prompt": "Write a function", "type": "codegen", "repo_path": "/srv/shop/"})
     {'task_type': 'codegen', 'task_description': 'Write a function', 'repo': 'shop', 'estimated_tokens': 4}
     """
     return task_read(task, pool)[1]

@@ -322,7 +322,7 @@ def test_a_drain_of_limited_time_leaves_the_rest(store, make_record, monkeypatch
 
 
 def test_a_spool_that_is_full_says_so_and_takes_records_again_once_drained(store, make_record, monkeypatch):
-    monkeypatch.setattr(spool, "_MOST_BYTES", 1)
+    monkeypatch.setattr(spool, "MOST_BYTES", 1)
     monkeypatch.setattr(settings(), "spool_limit_mb", 0.001)
     writer = SpoolWriter(store.path)
     with pytest.raises(StoreError, match="LEARNLAB_SPOOL_LIMIT_MB"):
@@ -401,3 +401,11 @@ def test_a_nul_in_what_is_nested_is_refused_too(store, make_record):
             SpoolWriter(store.path).append([event])
     SpoolWriter(store.path).append([make_record(metadata={"a": "\\u0000"})])
     assert json.loads(store.sql("select metadata from executions").item()) == {"a": "\\u0000"}
+
+
+def test_large_segments_are_not_read_into_memory_together(store, make_record, monkeypatch):
+    monkeypatch.setattr(spool, "MOST_BYTES", 1)
+    for _ in range(3):
+        SpoolWriter(store.path).append([make_record()])
+    assert store.drain(0.0).n_accepted == 1
+    assert store.drain(60.0).n_accepted == 2

@@ -1,6 +1,6 @@
 """The recorder: hands events to one store for this process, safe once acknowledged, drained in the background.
 
-Whoever records waits for its own line to be written, a few microseconds, and in durable mode for an fsync
+Whoever records waits for its own line to be written, some tens of microseconds, and in durable mode for an fsync
 that all who wait at that moment share. Nobody waits for the store. When the disk refuses, events are kept in
 memory and written, in their order, as soon as it takes them again.
 """

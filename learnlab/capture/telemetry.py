@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 from learnlab.capture import telling
 from learnlab.capture.joining import CAPACITY, joiner_for
+from learnlab.capture.logs import log as _log
 from learnlab.capture.messages.bus import MessageBus
 from learnlab.capture.messages.subscriber import Subscription
 from learnlab.capture.recorder import recorder_for
@@ -20,8 +20,6 @@ from learnlab.capture.told import Told
 from learnlab.errors import CaptureError
 from learnlab.events import Message, MessageType, PoolEvent, Side
 from learnlab.store import LearningDatabase, Store
-
-_log = logging.getLogger("learnlab.capture")
 
 _HEARD = (
     MessageType.TASK_COMPLETED,

@@ -73,8 +73,9 @@ class _Segment:
 
 
 def _batches(connection: duckdb.DuckDBPyConnection, store: Path) -> Iterator[list[_Segment]]:
-    """Yield the segments that wait, sealed and read, as many together as have the lines of a full one."""
+    """Yield the segments that wait, sealed and read, as many together as make a full one."""
     batch: list[_Segment] = []
+    n_lines = n_bytes = 0
     for path in waiting(store):
         try:
             if (sealed := seal(path)) is None:
@@ -90,9 +91,10 @@ def _batches(connection: duckdb.DuckDBPyConnection, store: Path) -> Iterator[lis
                 _log.warning("the spool segment %s waits: %s", path, error.strerror)
             continue
         batch.append(_Segment(sealed, lines, _id_of(sealed)))
-        if sum(len(segment.lines) for segment in batch) >= spool.MOST_LINES:
+        n_lines, n_bytes = n_lines + len(lines), n_bytes + sum(map(len, lines))
+        if n_lines >= spool.MOST_LINES or n_bytes >= spool.MOST_BYTES:
             yield batch
-            batch = []
+            batch, n_lines, n_bytes = [], 0, 0
     if batch:
         yield batch
 

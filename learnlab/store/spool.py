@@ -30,7 +30,9 @@ _OPEN, _SEALED, _QUARANTINED = ".jsonl", ".sealed", ".quarantined"
 MOST_LINES = 10_000
 """Lines of a segment: a batch of the drain is at most as large."""
 
-_MOST_BYTES = 8_000_000
+MOST_BYTES = 8_000_000
+"""Bytes after which a segment ends: what a drain holds in memory at once."""
+
 _SEAL_PATIENCE = 0.5
 """Seconds that a drain waits for whoever writes to a segment, which takes microseconds."""
 
@@ -188,7 +190,7 @@ class SpoolWriter:
 
     def _own_segment(self) -> tuple[int, int]:
         """Return the descriptor and size of this process's segment, locked and known not to be sealed."""
-        if self._n_lines >= MOST_LINES or self._n_bytes >= _MOST_BYTES:
+        if self._n_lines >= MOST_LINES or self._n_bytes >= MOST_BYTES:
             self._let_go()
         while True:
             if self._descriptor is None:

@@ -9,7 +9,6 @@ its task are one attempt (`joining`). What goes wrong in here is logged and reac
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
@@ -21,13 +20,12 @@ from uuid import UUID, uuid4
 from pydantic import ValidationError
 
 from learnlab.capture.joining import Joiner, joiner_of
+from learnlab.capture.logs import log as _log
 from learnlab.capture.recorder import Recorder
 from learnlab.capture.told import Told
 from learnlab.events import AttemptEvent, Event, RoutingDecision, Side
 from learnlab.lenient import record_of, union
 from learnlab.models import UNKNOWN, DurationSource, ExecutionRecord, now
-
-_log = logging.getLogger("learnlab.capture")
 
 Reading = Callable[[Sequence["Attempt"], Any, BaseException | None], list[dict[str, Any]]]
 """What a call that returned or raised says of each of its attempts, by the names of an execution's fields."""
@@ -219,7 +217,7 @@ class Call:
             return False
 
     async def aover(self, result: Any = None, error: BaseException | None = None) -> bool:
-        """Do what `over` does without making the event loop wait for the disk."""
+        """Do what `over` does without making the event loop wait for a slow disk."""
         events = self._events(result, error)
         try:
             return not events or await self.recorder.arecord(*events)

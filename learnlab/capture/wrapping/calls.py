@@ -76,7 +76,7 @@ class capturing:
 
     The fields are those of `captured`. Inside, the attempt is told what is known: `succeeded`, `result`, `add`.
     Left without a word, the success is unknown; left by an exception it failed, and the exception goes on. In
-    async code use `async with`, which does not make the event loop wait for the disk. Without a store nothing
+    async code use `async with`, which does not make the event loop wait for a slow disk. Without a store nothing
     is recorded.
 
     Raises:

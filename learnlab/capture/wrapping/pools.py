@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from learnlab.capture.logs import log as _log
 from learnlab.capture.mapping import fields as mapping
 from learnlab.capture.mapping import routing
 from learnlab.capture.mapping.failures import is_cancellation, message_of
@@ -24,8 +24,6 @@ from learnlab.capture.wrapping.proxy import stand_in
 from learnlab.events import RoutingDecision
 from learnlab.models import MAX_ERROR_MESSAGE, as_uuid
 from learnlab.store import LearningDatabase, Store
-
-_log = logging.getLogger("learnlab.capture")
 
 _ONE = {"execute_task", "execute", "execute_on_pool", "route_task"}
 _MANY = {"execute_batch", "execute_tasks", "execute_many", "route_tasks"}

@@ -146,20 +146,10 @@ def success_by_pool(rates: pl.DataFrame) -> Figure:
 
 def durations_by_pool(medians: pl.DataFrame, tails: pl.DataFrame) -> Figure:
     """Return how long executions take in each pool: median and 95th percentile (`estimates.quantiles`)."""
-    measure = Measure("seconds", "seconds per execution (log scale)", "seconds", log=True)
-    kinds = {"median": (medians, "duration_seconds_p50"), "95th percentile": (tails, "duration_seconds_p95")}
-    both = pl.concat(
-        frame.select(
-            "pool_type",
-            "n",
-            pl.format("{}, {}", pl.col("pool_type"), pl.lit(kind)).alias("figure"),
-            *[pl.col(f"{column}{end}").alias(f"seconds{end}") for end in ("", "_low", "_high")],
-        )
-        for kind, (frame, column) in kinds.items()
-    ).filter(pl.col("seconds") > 0)
+    both = marks.two_quantiles(medians, tails, "pool_type", "duration_seconds")
     shown, left_out = marks.most(both, "pool_type", "n", 20)
     order = shown.sort("pool_type", maintain_order=True)["figure"].to_list()
-    chart = marks.dots(shown, "figure", measure, "n", order=order)
+    chart = marks.dots(shown, "figure", marks.SECONDS, "n", order=order)
     says = "Median and 95th percentile of the seconds an execution takes in each pool, with 95 % intervals."
     subtitle = f"line: 95 % interval (order statistics).{left_out}"
     return marks.finished(chart, "How long executions take, by pool", subtitle, says)

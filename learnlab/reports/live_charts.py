@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from learnlab.reports import marks
-from learnlab.reports.marks import Figure, Measure
+from learnlab.reports.marks import Figure
 
 TIMES = {
     "the work itself": "spent in the pool",
@@ -20,19 +20,9 @@ def times(medians: pl.DataFrame, tails: pl.DataFrame) -> Figure:
 
     The frames are `estimates.quantiles` of `live_sentences.times`, by `part`.
     """
-    measure = Measure("seconds", "seconds per execution (log scale)", "seconds", log=True)
-    kinds = {"median": (medians, "seconds_p50"), "95th percentile": (tails, "seconds_p95")}
-    both = pl.concat(
-        frame.select(
-            "part",
-            "n",
-            pl.format("{}, {}", pl.col("part"), pl.lit(kind)).alias("figure"),
-            *[pl.col(f"{column}{end}").alias(f"seconds{end}") for end in ("", "_low", "_high")],
-        )
-        for kind, (frame, column) in kinds.items()
-    ).filter(pl.col("seconds") > 0)
-    order = [f"{part}, {kind}" for part in TIMES for kind in kinds]
-    chart = marks.dots(both, "figure", measure, "n", order=order)
+    both = marks.two_quantiles(medians, tails, "part", "seconds")
+    order = [f"{part}, {kind}" for part in TIMES for kind in ("median", "95th percentile")]
+    chart = marks.dots(both, "figure", marks.SECONDS, "n", order=order)
     says = "Seconds that each part of an execution takes, median and 95th percentile, with 95 % intervals."
     subtitle = (
         "added by capture: what the caller waits beside the work · line: 95 % interval (order statistics)"

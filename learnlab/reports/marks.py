@@ -133,6 +133,27 @@ def most(frame: pl.DataFrame, names: str, weight: str, limit: int) -> tuple[pl.D
     return kept, f" Shown: the {limit} with the most behind them, of {ranked.height}."
 
 
+SECONDS = Measure("seconds", "seconds per execution (log scale)", "seconds", log=True)
+"""How long an execution takes, as an axis."""
+
+
+def two_quantiles(medians: pl.DataFrame, tails: pl.DataFrame, by: str, column: str) -> pl.DataFrame:
+    """Return medians and 95th percentiles (`estimates.quantiles` of a column) as one frame, a row a figure.
+
+    `figure` names the group and the quantile; `seconds` with its bounds is above 0, for a log axis.
+    """
+    kinds = {"median": (medians, f"{column}_p50"), "95th percentile": (tails, f"{column}_p95")}
+    return pl.concat(
+        frame.select(
+            by,
+            "n",
+            pl.format("{}, {}", pl.col(by), pl.lit(kind)).alias("figure"),
+            *[pl.col(f"{name}{end}").alias(f"seconds{end}") for end in ("", "_low", "_high")],
+        )
+        for kind, (frame, name) in kinds.items()
+    ).filter(pl.col("seconds") > 0)
+
+
 def dots(
     frame: pl.DataFrame,
     names: str,

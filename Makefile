@@ -5,6 +5,7 @@ STAMP := .venv/.ready
 TEST_HOME := $(CURDIR)/build/test-home
 PYTEST := $(BIN)/python -m pytest --quiet
 SOURCE ?=
+TORCH := torch==2.13.0
 
 .PHONY: help setup report lab lint test soak bench browser lock clean
 
@@ -13,11 +14,12 @@ help: ## list the targets
 
 setup: $(STAMP) ## make the virtual environment from the lock file (every other target does this first)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "learnlab needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
@@ -50,7 +52,8 @@ browser: $(STAMP) ## find a Chromium for the browser tests, or install one
 
 lock: ## resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock
+		--no-header --no-emit-index-url --no-emit-find-links --no-emit-package torch --upgrade \
+		--output-file requirements.lock
 
 clean: ## remove what was built or measured; stores in .learnlab and reports stay
 	rm -rf .venv dist build bench .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage*

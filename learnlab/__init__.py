@@ -23,7 +23,7 @@ _HOME = {
     "paired_bootstrap": "learnlab.intervals",
     "wilson": "learnlab.intervals",
     "Counts": "learnlab.store",
-    "LearningDatabase": "learnlab.store",
+    "LearningDatabase": "learnlab.database",
     "Store": "learnlab.store",
     "query": "learnlab.store",
     "sql": "learnlab.store",

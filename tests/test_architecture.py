@@ -19,6 +19,7 @@ ROOMS = [
     "secrets events",
     "store",
     "ingest search",
+    "database",
     "capture patterns routing feedback",
     "reports",
     "cli",

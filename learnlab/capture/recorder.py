@@ -23,11 +23,12 @@ from uuid import UUID
 from learnlab.capture.commits import Commits
 from learnlab.capture.draining import Drainer
 from learnlab.capture.logs import log as _log
+from learnlab.database import LearningDatabase
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, Event, RoutingDecision
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings, store_path
-from learnlab.store import LearningDatabase, Store
+from learnlab.store import Store
 from learnlab.store.lines import lines_of
 from learnlab.store.spool import SpoolWriter
 

@@ -17,9 +17,10 @@ from learnlab.capture.messages.bus import MessageBus
 from learnlab.capture.messages.subscriber import Subscription
 from learnlab.capture.recorder import recorder_for
 from learnlab.capture.told import Told
+from learnlab.database import LearningDatabase
 from learnlab.errors import CaptureError
 from learnlab.events import Message, MessageType, PoolEvent, Side
-from learnlab.store import LearningDatabase, Store
+from learnlab.store import Store
 
 _HEARD = (
     MessageType.TASK_COMPLETED,

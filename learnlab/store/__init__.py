@@ -1,7 +1,6 @@
 """The store: connections held only while used, migrations, merging, the spool, views and the archive."""
 
 from learnlab.store.core import Store, query, sql, view, view_together
-from learnlab.store.database import LearningDatabase
 from learnlab.store.forget import Forgotten
 from learnlab.store.merge import Addition, Counts
 from learnlab.store.positions import ReadPosition
@@ -11,7 +10,6 @@ __all__ = [
     "Addition",
     "Counts",
     "Forgotten",
-    "LearningDatabase",
     "ReadPosition",
     "Store",
     "VerdictReport",

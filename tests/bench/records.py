@@ -13,8 +13,8 @@ import polars as pl
 
 from bench.figures import Figure, say, side_by_side
 from bench.fleets import Fleet
+from learnlab.database import LearningDatabase
 from learnlab.models import ExecutionRecord
-from learnlab.store import LearningDatabase
 from learnlab.store.frames import conform
 from learnlab.store.limits import SCHEMA
 from learnlab.store.spool import SpoolWriter

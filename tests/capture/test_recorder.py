@@ -16,11 +16,12 @@ import pytest
 
 from learnlab.capture import commits, draining, recorder
 from learnlab.capture.recorder import Recorder, recorder_for
+from learnlab.database import LearningDatabase
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
-from learnlab.store import LearningDatabase, Store, spool
+from learnlab.store import Store, spool
 from learnlab.store.lock import held
 from learnlab.store.migrations import validate
 from learnlab.store.spool import SpoolWriter

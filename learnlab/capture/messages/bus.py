@@ -16,10 +16,11 @@ from pydantic_core import from_json, to_json
 
 from learnlab.capture.messages.letters import DeadLetters
 from learnlab.capture.messages.subscriber import Callback, Subscription, inside
+from learnlab.database import LearningDatabase
 from learnlab.errors import BusError
 from learnlab.events import DeadLetter, Message, MessageType
 from learnlab.lenient import plain, storable
-from learnlab.store import LearningDatabase, Store
+from learnlab.store import Store
 
 WhenFull = Literal["spill", "wait"]
 

@@ -10,10 +10,11 @@ from pydantic_core import from_json
 
 from learnlab.capture.logs import log as _log
 from learnlab.capture.recorder import recorder_for
+from learnlab.database import LearningDatabase
 from learnlab.events import DeadLetter
 from learnlab.lenient import storable
 from learnlab.models import UNKNOWN
-from learnlab.store import LearningDatabase, Store
+from learnlab.store import Store
 
 
 class DeadLetters:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from learnlab.capture.logs import log as _log
 from learnlab.capture.recorder import recorder_for
 from learnlab.capture.spans import files as span_files
+from learnlab.database import LearningDatabase
 from learnlab.errors import LearnlabError, StoreBusyError
-from learnlab.store import LearningDatabase, Store
+from learnlab.store import Store
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -15,10 +15,11 @@ from learnlab.capture.mapping.said import cut
 from learnlab.capture.recorder import Recorder, recorder_for
 from learnlab.capture.wrapping.around import around
 from learnlab.capture.wrapping.attempt import Attempt, Call, not_captured
+from learnlab.database import LearningDatabase
 from learnlab.errors import CaptureError
 from learnlab.lenient import plain, record_of
 from learnlab.models import ExecutionRecord, SuccessSource
-from learnlab.store import LearningDatabase, Store
+from learnlab.store import Store
 
 _OWN = {"record_key", "content_hash", "source", "source_position", "timestamp", "time_source", "uploaded_at"}
 

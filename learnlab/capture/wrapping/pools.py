@@ -21,9 +21,10 @@ from learnlab.capture.wrapping.attempt import Attempt, Call, not_captured
 from learnlab.capture.wrapping.batches import NOTHING, result_of_each
 from learnlab.capture.wrapping.open_decisions import OpenDecisions
 from learnlab.capture.wrapping.proxy import stand_in
+from learnlab.database import LearningDatabase
 from learnlab.events import RoutingDecision
 from learnlab.models import MAX_ERROR_MESSAGE, as_uuid
-from learnlab.store import LearningDatabase, Store
+from learnlab.store import Store
 
 _ONE = {"execute_task", "execute", "execute_on_pool", "route_task"}
 _MANY = {"execute_batch", "execute_tasks", "execute_many", "route_tasks"}

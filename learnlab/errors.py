@@ -33,3 +33,7 @@ class BusError(LearnlabError):
 
 class CaptureError(LearnlabError):
     """Something cannot be captured as asked."""
+
+
+class SearchError(LearnlabError):
+    """A search, an encoder or its weights cannot be used as asked."""

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     spool_limit_mb: int = Field(default=1000, gt=0)
     """Megabytes that may wait in a store's spool: beyond it nothing more is taken, before the disk is full."""
 
+    embedding_model: str = "all-MiniLM-L6-v2"
+    """The encoder: the packaged one's name, another sentence-transformers name (with @revision), or a folder."""
+
     @property
     def stores(self) -> Path:
         """The folder of the named stores."""

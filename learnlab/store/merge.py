@@ -270,7 +270,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, latest: pl.DataFrame, moment:
     with lent(connection, placed=placed, new_texts=placed.select("task_description").unique()):
         connection.execute(
             f"""
-            insert into texts
+            insert into texts (text_hash, text)
             select n.text_hash, n.text
             from (select {_TEXT_HASH} as text_hash, task_description as text from new_texts) n
             anti join texts t on t.text_hash = n.text_hash

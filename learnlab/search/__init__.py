@@ -1,0 +1,1 @@
+"""Search: which past executions are like this one, by meaning and by words."""

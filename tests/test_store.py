@@ -34,7 +34,7 @@ def test_sql_gives_polars_and_takes_parameters(store, make_frame):
 
 def test_sql_cannot_write_and_says_what_is_wrong(store):
     with pytest.raises(StoreError, match="read-only"):
-        store.sql("insert into texts values (uuid(), 'x')")
+        store.sql("insert into texts (text_hash, text) values (uuid(), 'x')")
     with pytest.raises(StoreError, match="no_such"):
         store.sql("select * from no_such")
     with pytest.raises(StoreError, match="no 'nothing' in sql/queries"):

@@ -85,6 +85,10 @@ def fill(con: duckdb.DuckDBPyConnection, n: int, seed: int = 0) -> None:
         'insert into open_attempts select uuid(), k.side, e.task_id, e.timestamp, \'{"repo": "shop"}\', e.timestamp '
         "from (from executions limit 20) e, (values ('decision'), ('start'), ('outcome')) as k(side)"
     )
+    con.execute(
+        "create or replace view search.embeddings as select description_hash as text_hash, 'toy@1' as model_key, "
+        "success is not null as is_searchable, [1.0]::float[] as embedding from executions"
+    )
 
 
 @pytest.mark.parametrize("view", sqlfiles.views(), ids=lambda view: view.name)

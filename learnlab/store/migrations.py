@@ -18,6 +18,9 @@ from learnlab.store.connection import reading, transaction, writing
 from learnlab.store.lock import beside
 
 _STEP = re.compile(r"(?P<number>\d{4})_(?P<name>\w+)\.up\.sql")
+_SCHEMAS = (
+    "select schema_name from duckdb_schemas() where not internal and database_name = current_database()"
+)
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,8 @@ def reset(path: Path) -> Path:
     copy = keep_copy(path)
     with writing(path) as connection, transaction(connection):
         _drop_views(connection)
+        for (name,) in connection.execute(_SCHEMAS).fetchall():
+            connection.execute(f'drop schema "{name}" cascade')
         for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall():
             connection.execute(f'drop table "{name}"')
         for (name,) in connection.execute("select sequence_name from duckdb_sequences()").fetchall():
@@ -248,8 +253,9 @@ def status(path: Path) -> Status:
 
 def _layout(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
     rows = connection.execute(
-        "select table_name, column_name, data_type from duckdb_columns() where not internal "
-        "and table_name not like '%\\_mv' escape '\\' order by table_name, column_index"
+        "select if(schema_name = 'main', table_name, schema_name || '.' || table_name) as place, column_name, "
+        "data_type from duckdb_columns() where not internal "
+        "and table_name not like '%\\_mv' escape '\\' order by place, column_index"
     ).fetchall()
     layout: dict[str, list[tuple[str, str]]] = {}
     for table, column, kind in rows:

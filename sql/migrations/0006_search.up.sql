@@ -27,5 +27,10 @@ create table search.worded (
 comment on table search.worded is 'Texts whose words are in search.words, with their length in words.';
 
 create view search.embeddings as
-select cast(null as uuid) as text_hash, cast(null as varchar) as model_key, cast(null as float[]) as embedding where false;
-comment on view search.embeddings is 'Every vector of every model, as floats; made anew when a model is added.';
+select
+    cast(null as uuid) as text_hash,
+    cast(null as varchar) as model_key,
+    cast(null as boolean) as is_searchable,
+    cast(null as float[]) as embedding,
+where false;
+comment on view search.embeddings is 'Every vector of every model, as floats; null where a text has none. Made anew when a model is added.';

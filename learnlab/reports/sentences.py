@@ -85,6 +85,16 @@ def _told(gap: Interval | None, unit: str) -> str:
     return f"The difference is {shown(gap.estimate, unit)} ({_interval(gap.low, gap.high, unit)}), {verdict}"
 
 
+def apart(first: Row, second: Row, value: str, unit: str, n: str) -> str:
+    """Return how far two independent estimates are apart, first − second, and whether that can be told.
+
+    >>> row = {"rate": 0.9, "rate_low": 0.8, "rate_high": 0.95, "n": 50}
+    >>> print(apart(row, {"rate": 0.5, "rate_low": 0.4, "rate_high": 0.6, "n": 60}, "rate", "rate", "n"))
+    The difference is 40.0 points (95 % interval 25.9 points to 51.2 points), so it can be told
+    """
+    return _told(_gap(first, second, value, n), unit)
+
+
 def _alone(row: Row, names: str, value: str, unit: str, n: str, what: str) -> str:
     if row[names] == "unknown":
         kind, count = names.removesuffix("_type").replace("_", " "), row.get("n_executions", row[n])

@@ -123,10 +123,16 @@ def retain(connection: duckdb.DuckDBPyConnection, store: Path, days: int) -> Ret
 
 
 def delete_unused_texts(connection: duckdb.DuckDBPyConnection) -> int:
-    """Delete the texts that no execution has any more, and return how many."""
+    """Delete the texts that no execution has any more, with their vectors and words, and return how many texts."""
     ((n_texts,),) = connection.execute(
         "delete from texts where text_hash not in (select description_hash from executions)"
     ).fetchall()
+    if n_texts:
+        for (model_no,) in connection.execute("select model_no from search.models").fetchall():
+            vectors = f"search.vectors_{model_no:d}"
+            connection.execute(f"delete from {vectors} where text_hash not in (select text_hash from texts)")
+        for table in ("search.words", "search.worded"):
+            connection.execute(f"delete from {table} where text_no not in (select text_no from texts)")
     return int(n_texts)
 
 

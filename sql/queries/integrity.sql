@@ -1,5 +1,5 @@
 -- What must be 0 in a sound store: a name and a count each.
--- reads: executions, texts, steps, ledger, open_attempts
+-- reads: executions, texts, steps, ledger, open_attempts, embeddings, words, worded
 select 'executions beyond what the ledger accounts for' as what,
     abs((select count(*) from executions)
         - (select coalesce(sum(n_accepted - n_replaced - n_removed), 0) from ledger)) as n
@@ -47,3 +47,21 @@ select 'executions whose totals differ from their counted steps',
 union all
 select 'attempts that are executed and still wait for a side',
     (select count(*) from open_attempts o where exists (select 1 from executions e where e.record_key = o.attempt_id))
+union all
+select 'texts without a number of their own',
+    (select count(*) - count(distinct text_no) from texts)
+union all
+select 'vectors that stand twice',
+    (select count(*) - count(distinct (model_key, text_hash)) from search.embeddings)
+union all
+select 'vectors without their text',
+    (select count(*) from search.embeddings v where not exists (select 1 from texts t where t.text_hash = v.text_hash))
+union all
+select 'indexed texts that stand twice',
+    (select count(*) - count(distinct text_no) from search.worded)
+union all
+select 'indexed texts without their text',
+    (select count(*) from search.worded w where not exists (select 1 from texts t where t.text_no = w.text_no))
+union all
+select 'words of texts that are not indexed',
+    (select count(*) from search.words w where not exists (select 1 from search.worded i where i.text_no = w.text_no))

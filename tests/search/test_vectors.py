@@ -29,7 +29,7 @@ def hashes(con) -> list[str]:
 
 @settings(max_examples=20)
 @given(st.integers(1, 200), st.integers(0, 10_000))
-def test_signs_and_eight_bits_say_what_the_vector_says(dimension, seed):
+def test_signs_and_numbers_say_what_the_vector_says(dimension, seed):
     given_vectors = drawn(3, dimension, seed)
     words = vectors.signs(given_vectors)
     assert words.shape == (3, -(-dimension // 64))
@@ -39,7 +39,7 @@ def test_signs_and_eight_bits_say_what_the_vector_says(dimension, seed):
             int(at < dimension and vector[at] > 0) for at in range(64 * len(row))
         ]
     numbers, scale = vectors.quantised(given_vectors)
-    assert np.abs(numbers).max(axis=1).tolist() == [127] * 3
+    assert np.abs(numbers).max(axis=1).tolist() == [vectors.STEPS] * 3
     off = np.abs(numbers * scale[:, None] - given_vectors)
     assert (off <= scale[:, None] * 0.501).all()
 

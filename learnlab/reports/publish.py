@@ -87,11 +87,18 @@ def stop_if_empty(frame: pl.DataFrame, what: str = "executions") -> None:
 
     >>> stop_if_empty(pl.DataFrame({"tier": ["small"]}))
     """
-    if frame.height:
-        return
-    reason = f"No {what} here yet. Bring some in with `learnlab ingest`, or look through a wider window."
-    _show(f"<p><strong>{escape(reason)}</strong></p>", reason, **{STOP: {"reason": reason}})
-    raise _Stopped
+    if not frame.height:
+        stop_if(f"No {what} here yet. Bring some in with `learnlab ingest`, or look through a wider window.")
+
+
+def stop_if(reason: str) -> None:
+    """Stop the notebook when there is a reason, after saying it; else do nothing.
+
+    >>> stop_if("")
+    """
+    if reason:
+        _show(f"<p><strong>{escape(reason)}</strong></p>", reason, **{STOP: {"reason": reason}})
+        raise _Stopped
 
 
 def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:

@@ -50,7 +50,12 @@ def similarity(points: pl.DataFrame, threshold: float) -> Figure:
     scale = alt.Scale(domain=list(KINDS), range=list(KINDS.values()))
     bars = alt.Chart(_bins(points)).mark_bar(orient="vertical", opacity=0.6, stroke="white", strokeWidth=0.5)
     drawn = bars.encode(
-        x=alt.X("similarity_from:Q", title="cosine similarity to the task", axis=alt.Axis(format=".2~f")),
+        x=alt.X(
+            "similarity_from:Q",
+            title="cosine similarity to the task",
+            axis=alt.Axis(format=".2~f"),
+            scale=alt.Scale(nice=False),
+        ),
         x2="similarity_to:Q",
         y=alt.Y("share:Q", title="share of the texts of a kind", stack=None, axis=alt.Axis(format="%")),
         color=alt.Color("whose:N", scale=scale, legend=alt.Legend(title=None, orient="top")),

@@ -134,7 +134,7 @@ def test_a_text_is_one_point_however_many_executions_it_has() -> None:
     near = search_estimates.nearest(found(0.9, 0.9, 0.8), rows)
     texts = ["one", "one", "two", "three"]
     embeddings = [[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [0.0, 1.0]]
-    seen = search_estimates.neighbourhood(
+    seen = search_estimates.neighbourhood_of(
         "asked", [1.0, 0.0], vectors(rows["task_id"].to_list(), embeddings, texts), near, rows
     )
     told = {row["task"]: row for row in seen.points.to_dicts()}
@@ -154,7 +154,9 @@ def test_a_map_of_nothing_but_the_task() -> None:
     none = vectors([], []).cast(
         {"embedding": pl.List(pl.Float32), "task_id": pl.String, "text": pl.String, "text_hash": pl.String}
     )
-    seen = search_estimates.neighbourhood("asked", [1.0, 0.0], none, search_estimates.nearest([], rows), rows)
+    seen = search_estimates.neighbourhood_of(
+        "asked", [1.0, 0.0], none, search_estimates.nearest([], rows), rows
+    )
     assert seen.points.height == 1
     assert seen.shares == (0.0, 0.0)
     assert search_charts.neighbourhood(seen).to_dict()["description"]
@@ -166,7 +168,7 @@ def test_hostile_text_enters_the_figures_as_data_alone() -> None:
     near = search_estimates.nearest(found(0.9, 0.8, task_description=HOSTILE), rows)
     texts = [f"{HOSTILE} {i}" for i in range(4)]
     embeddings = np.eye(4).tolist()
-    seen = search_estimates.neighbourhood(
+    seen = search_estimates.neighbourhood_of(
         HOSTILE, [1.0, 0.0, 0.0, 0.0], vectors(rows["task_id"].to_list(), embeddings, texts), near, rows
     )
     marked = search_estimates.beside_others(rows, near)

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 from IPython.display import display
@@ -88,17 +88,13 @@ def stop_if_empty(frame: pl.DataFrame, what: str = "executions") -> None:
     >>> stop_if_empty(pl.DataFrame({"tier": ["small"]}))
     """
     if not frame.height:
-        stop_if(f"No {what} here yet. Bring some in with `learnlab ingest`, or look through a wider window.")
+        stop(f"No {what} here yet. Bring some in with `learnlab ingest`, or look through a wider window.")
 
 
-def stop_if(reason: str) -> None:
-    """Stop the notebook when there is a reason, after saying it; else do nothing.
-
-    >>> stop_if("")
-    """
-    if reason:
-        _show(f"<p><strong>{escape(reason)}</strong></p>", reason, **{STOP: {"reason": reason}})
-        raise _Stopped
+def stop(reason: str) -> NoReturn:
+    """Stop the notebook for a reason, which is said, and which the index page of a report repeats."""
+    _show(f"<p><strong>{escape(reason)}</strong></p>", reason, **{STOP: {"reason": reason}})
+    raise _Stopped
 
 
 def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:

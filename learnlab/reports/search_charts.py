@@ -38,7 +38,7 @@ def _bins(points: pl.DataFrame) -> pl.DataFrame:
 def similarity(points: pl.DataFrame, threshold: float) -> Figure:
     """Return how similar the texts of a map are to the task: those that count, and a sample of the others.
 
-    `points` are those of `search_estimates.neighbourhood`.
+    `points` are those of `search_estimates.neighbourhood_of`.
     """
     tips = [
         alt.Tooltip("whose:N", title="texts"),

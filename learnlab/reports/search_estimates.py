@@ -165,7 +165,7 @@ def _of_texts(vectors: pl.DataFrame, near: pl.DataFrame, attempts: pl.DataFrame)
     )
 
 
-def neighbourhood(
+def neighbourhood_of(
     query: str, vector: ArrayLike, vectors: pl.DataFrame, near: pl.DataFrame, attempts: pl.DataFrame
 ) -> Map:
     """Return the map of a task, of what is similar to it, and of others: a point a text.

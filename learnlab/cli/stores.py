@@ -43,6 +43,19 @@ def _db_command(function: F) -> F:
 
 
 @_db_command
+def upgrade(db_path: str, verbose: bool) -> None:
+    """Make a store, or bring it to the latest schema."""
+    from learnlab.settings import store_path
+    from learnlab.store import migrations
+
+    path = store_path(db_path)
+    taken = migrations.upgrade(path)
+    for step in taken if verbose else ():
+        click.echo(f"{step.number:04} {step.name}: {step.up.splitlines()[0].removeprefix('-- ')}")
+    click.echo(f"{path}: version {migrations.latest()}, {len(taken)} steps taken")
+
+
+@_db_command
 @click.option(
     "--to", type=click.IntRange(min=0), default=None, help="Go down to this version; else one step."
 )

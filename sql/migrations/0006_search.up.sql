@@ -14,11 +14,12 @@ create table search.models (
 comment on table search.models is 'Encoders whose vectors are kept, each in a table search.vectors_<model_no> of its own; model_key is name@revision.';
 
 create table search.words (
-    word varchar not null,
+    word_hash ubigint not null,
     text_no bigint not null,
-    n_times bigint not null
+    n_times bigint not null,
+    n_words bigint not null
 );
-comment on table search.words is 'One row a word and text that has it; batches are sorted by word, so that a word is found by skipping blocks.';
+comment on table search.words is 'One row a word (as its hash of 64 bits) and text that has it, how often, and how many words the text has; batches are sorted by word_hash, which packs them.';
 
 create table search.worded (
     text_no bigint not null,

@@ -94,5 +94,21 @@ def single(store: str, worker: str, seconds: str) -> None:
     say(kind="single", longest=longest, n=n)
 
 
+def encode(store: str, piece: str) -> None:
+    """Encode what waits in pieces of a size, saying when each begins, and what was done in the end."""
+    from encoders import WordEncoder
+
+    from learnlab.search import backlog
+
+    class Telling(WordEncoder):
+        def encode(self, texts: list[str]) -> object:
+            say(n=len(texts))
+            return super().encode(texts)
+
+    backlog.PIECE = int(piece)
+    done = backlog.encode_waiting(Store(store), Telling())
+    say(n_texts=done.n_texts, n_left=done.n_left)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])

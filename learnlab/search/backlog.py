@@ -13,7 +13,7 @@ import polars as pl
 from tqdm.auto import tqdm
 
 from learnlab.errors import LearnlabError, SearchError
-from learnlab.search import vectors
+from learnlab.search import vectors, words
 from learnlab.search.encoder import Encoder, Vectors
 from learnlab.store import Store
 from learnlab.store.connection import fetch
@@ -95,8 +95,9 @@ def encode_waiting(
     n_left = run.n_waiting()
     if n_left and limit != 0:
         n_due = n_left if limit is None else min(limit, n_left)
-        in_terminal = None if "ipykernel" not in sys.modules else False  # None: only where there is one
-        with tqdm(total=n_due, unit=" texts", leave=False, disable=in_terminal if progress else True) as bar:
+        in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
+        is_hidden = not progress or (False if in_notebook else None)  # None: hidden unless this is a terminal
+        with tqdm(total=n_due, unit=" texts", leave=False, disable=is_hidden) as bar:
             n_looked = 0
             while (n := PIECE if limit is None else min(PIECE, limit - n_looked)) and len(
                 piece := run.read(n)
@@ -104,7 +105,7 @@ def encode_waiting(
                 run.encode(piece, bar)
                 n_looked += len(piece)
         n_left = run.n_waiting()
-    n_words_indexed = _index_words(store)
+    n_words_indexed = _index_words(store, limit)
     return Encoded(
         run.n_texts,
         run.n_unusable,
@@ -216,18 +217,17 @@ class _Run:
             raise SearchError(f"{self._encoder.key} gives no vector of length 1, whatever the text")
 
 
-def _index_words(store: Store) -> int:
-    """Index the words of the texts that are not indexed yet, in pieces; return how many texts that were."""
-    try:
-        from learnlab.search import words
-    except ImportError:
-        return 0
+def _index_words(store: Store, limit: int | None) -> int:
+    """Index the words of the texts that are not indexed yet, in pieces; return how many texts that were.
+
+    The index takes the oldest first: where more than `limit` wait, a search does not wait for it.
+    """
     with store.reading() as connection:
         ((n_waiting,),) = connection.execute(
             "select (select count(*) from texts) - (select count(*) from search.worded)"
         ).fetchall()
     n_indexed = 0
-    while n_indexed < n_waiting:
+    while n_indexed < n_waiting and (limit is None or n_waiting <= limit):
         with store.writing() as connection:
             n = words.index_waiting(connection)
         if not n:

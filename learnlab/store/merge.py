@@ -267,13 +267,15 @@ def _insert(connection: duckdb.DuckDBPyConnection, latest: pl.DataFrame, moment:
         pl.col("timestamp", "uploaded_at").fill_null(moment),
     ).sort("timestamp")
     columns = ", ".join(f'"{name}"' for name in _STORED)
-    with lent(connection, placed=placed, new_texts=placed.select("task_description").unique()):
+    new_texts = placed.select("task_description").unique(maintain_order=True).with_row_index("row")
+    with lent(connection, placed=placed, new_texts=new_texts):
         connection.execute(
             f"""
             insert into texts (text_hash, text)
             select n.text_hash, n.text
-            from (select {_TEXT_HASH} as text_hash, task_description as text from new_texts) n
+            from (select {_TEXT_HASH} as text_hash, task_description as text, row from new_texts) n
             anti join texts t on t.text_hash = n.text_hash
+            order by n.row
             """
         )
         connection.execute(

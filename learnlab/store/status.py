@@ -7,7 +7,7 @@ from pathlib import Path
 
 from learnlab.errors import StoreError
 from learnlab.settings import settings, store_name
-from learnlab.store import spool, sqlfiles
+from learnlab.store import spool
 from learnlab.store.core import Store
 from learnlab.store.lock import beside
 
@@ -25,7 +25,9 @@ def describe(store: Store) -> str:
         lines += ["  does not exist yet", *_beside(store.path)]
     else:
         try:
-            (row,) = store.sql(sqlfiles.load("queries", "status").text).to_dicts()
+            with store.reading():
+                (row,) = store.query("status").to_dicts()
+                searchable = _searchable(store)
         except StoreError as error:
             if waits := _beside(store.path):
                 raise type(error)(f"{error}. Meanwhile {'; '.join(map(str.strip, waits))}") from error
@@ -40,6 +42,7 @@ def describe(store: Store) -> str:
             lines.append("  from {first_at:%Y-%m-%d %H:%M} to {last_at:%Y-%m-%d %H:%M} UTC".format(**row))
         if row["n_steps"]:
             lines.append("  {n_steps:,} steps inside them: messages, tool calls, compactions".format(**row))
+        lines += searchable
         if row["n_masked"]:
             lines.append("  {n_masked:,} secrets were masked before anything was stored".format(**row))
         if row["n_open_attempts"]:
@@ -53,30 +56,43 @@ def describe(store: Store) -> str:
     return "\n".join(lines)
 
 
+def _searchable(store: Store) -> list[str]:
+    """Return in a line for each model how many texts a search finds and how many wait to be encoded."""
+    lines = []
+    for row in store.query("searchable").to_dicts():
+        wait = f"{row['n_waiting']:,} {'waits' if row['n_waiting'] == 1 else 'wait'} for `learnlab encode`"
+        if row["model_key"]:
+            lines.append(
+                "  {n_searchable:,} of {n_texts:,} texts are searchable with {model_key}".format(**row)
+            )
+            lines[-1] += f", {wait}" if row["n_waiting"] else ""
+        elif row["n_texts"]:
+            lines.append(f"  no text is searchable by meaning yet: {wait}")
+    return lines
+
+
 def _beside(store: Path) -> list[str]:
     """Return in lines what waits beside a store, and what nobody could read."""
     lines = []
     if waiting := spool.waiting(store):
-        lines.append(
-            f"  {_files(len(waiting), 'spool segment')} with {_bytes(waiting)} bytes wait to be drained"
-        )
+        lines.append(f"  {_number(len(waiting), 'spool segment')} with {_bytes(waiting)} wait to be drained")
     if kept := spool.quarantined(store):
         named = ", ".join(path.name for path in kept[:5]) + (", …" if len(kept) > 5 else "")
         lines.append(
-            f"  {_files(len(kept), 'spool segment')} with {_bytes(kept)} bytes could not be read, kept in "
+            f"  {_number(len(kept), 'spool segment')} with {_bytes(kept)} could not be read, kept in "
             f"{spool.folder(store)}: {named}"
         )
     traces = beside(store, "spans")
     if waiting := list(traces.glob("[!.]*.jsonl")):
         lines.append(
-            f"  {_files(len(waiting), 'file')} of traces with {_bytes(waiting)} bytes wait to be read from {traces}"
+            f"  {_number(len(waiting), 'file')} of traces with {_bytes(waiting)} wait to be read from {traces}"
         )
     return lines
 
 
-def _files(n: int, noun: str) -> str:
+def _number(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _bytes(paths: Iterable[Path]) -> str:
-    return f"{sum(path.stat().st_size for path in paths if path.exists()):,}"
+    return _number(sum(path.stat().st_size for path in paths if path.exists()), "byte")

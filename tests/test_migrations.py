@@ -15,7 +15,7 @@ def tables(path):
 
 def test_a_new_store_has_every_table_and_view_and_mode_0600(tmp_path):
     path = tmp_path / "deep" / "new.duckdb"
-    assert [step.number for step in migrations.upgrade(path)] == [1, 2, 3, 4, 5, 6]
+    assert [step.number for step in migrations.upgrade(path)] == list(range(1, migrations.latest() + 1))
     assert {
         "executions",
         "solutions",
@@ -34,13 +34,13 @@ def test_every_step_can_be_taken_back_and_again(tmp_path):
     path = tmp_path / "s.duckdb"
     migrations.upgrade(path)
     whole = tables(path)
-    for expected in (5, 4, 3, 2, 1, 0):
+    for expected in reversed(range(migrations.latest())):
         back, copy = migrations.downgrade(path)
         assert len(back) == 1
         assert migrations.status(path).version == expected
         assert copy.exists()
     assert tables(path) == {"schema_version"}
-    assert len(migrations.upgrade(path)) == 6
+    assert len(migrations.upgrade(path)) == migrations.latest()
     assert tables(path) == whole
     assert migrations.validate(path) == []
 
@@ -48,7 +48,7 @@ def test_every_step_can_be_taken_back_and_again(tmp_path):
 def test_going_down_further_at_once(tmp_path):
     path = tmp_path / "s.duckdb"
     migrations.upgrade(path)
-    assert [step.number for step in migrations.steps_down(path, 0)] == [6, 5, 4, 3, 2, 1]
+    assert [step.number for step in migrations.steps_down(path, 0)] == list(range(migrations.latest(), 0, -1))
     assert all("Loses" in step.loses for step in migrations.steps_down(path, 0))
     migrations.downgrade(path, 1)
     assert migrations.status(path).version == 1
@@ -118,7 +118,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
 def test_an_empty_file_becomes_a_store(tmp_path):
     path = tmp_path / "s.duckdb"
     path.touch()
-    assert len(migrations.upgrade(path)) == 6
+    assert len(migrations.upgrade(path)) == migrations.latest()
 
 
 def test_validation_finds_what_is_wrong(store, make_frame):
@@ -150,7 +150,7 @@ def test_texts_of_an_older_store_are_numbered_and_the_count_goes_on(store, make_
     store.add(conform(make_frame(7))[0])
     migrations.downgrade(store.path, 5)
     assert "search" not in {table.partition(".")[0] for table in tables(store.path)}
-    assert [step.number for step in migrations.upgrade(store.path)] == [6]
+    assert migrations.upgrade(store.path)[0].number == 6
     store.add(conform(make_frame(1, first=7, task_description="another"))[0])
     assert store.sql("select text_no from texts order by text_no").to_series().to_list() == list(range(1, 9))
     assert store.sql("select text_no from texts where text = 'another'").item() == 8

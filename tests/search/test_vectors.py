@@ -165,7 +165,7 @@ def test_tables_of_vectors_go_and_come_with_the_schema(store, make_frame):
     with store.writing() as connection:
         hashes = [str(row[0]) for row in connection.execute("select text_hash from texts").fetchall()]
         vectors.add(connection, KEY, 384, hashes, WordEncoder().encode(["a", "b", "c"]))
-    migrations.downgrade(store.path)
+    migrations.downgrade(store.path, 5)
     migrations.upgrade(store.path)
     assert store.sql("select count(*) from search.embeddings").item() == 0
     migrations.reset(store.path)

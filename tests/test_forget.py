@@ -7,12 +7,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from encoders import WordEncoder
 
 from learnlab.capture.spans import files
 from learnlab.cli import main
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, Candidate, RoutingDecision
 from learnlab.ingest.batch import REJECTED_SCHEMA, STEPS_SCHEMA
+from learnlab.search.backlog import encode_waiting
+from learnlab.search.words import word_hash
 from learnlab.store import Forgotten, ReadPosition, Store, archive, forget_captured, migrations, spool
 from learnlab.store import connection as connection_module
 from learnlab.store.forget import forget
@@ -161,6 +164,26 @@ def test_a_text_that_others_have_stays(store):
     add(store, task(1, repo="hidden"), task(2))
     assert store.forget(repo="hidden").n_texts == 0
     assert store.sql("select text from texts").item() == PLAIN
+
+
+def test_the_vectors_and_words_of_a_text_go_with_it_and_numbers_are_not_used_again(store):
+    old = {"timestamp": DAY - timedelta(days=100)}
+    add(store, task(1, "first and old", **old), task(2), task(3, SECRET, repo="hidden"))
+    encode_waiting(store, WordEncoder())
+    encode_waiting(store, WordEncoder("words@2", 5))
+    known = "select count(*) from search.words where word_hash = $word"
+    assert store.sql(known, {"word": word_hash("marmalade")}).item() == 1
+    assert store.retain(30).n_rows == 1
+    assert store.forget(repo="hidden").n_texts == 1
+    for table, n in (("texts", 1), ("search.worded", 1), ("search.vectors_1", 1), ("search.vectors_2", 1)):
+        assert store.sql(f"select count(*) from {table}").item() == n, table
+    assert store.sql("select distinct text_no from search.words").item() == 2
+    assert store.sql(known, {"word": word_hash("marmalade")}).item() == 0
+    assert files_with(store, SECRET) == []
+    assert migrations.validate(store.path) == []
+    add(store, task(4, "one more"))
+    assert encode_waiting(store, WordEncoder()).n_texts == 1
+    assert store.sql("select text_no from texts order by text_no").to_series().to_list() == [2, 4]
 
 
 def test_the_file_is_written_anew_whole(store):

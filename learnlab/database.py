@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from uuid import UUID
 
 import polars as pl
 import pyarrow as pa
 
-from learnlab.errors import LearnlabError, StoreError
+from learnlab.errors import StoreError
 from learnlab.models import ExecutionRecord, as_uuid, now
+from learnlab.search.asked import THRESHOLD
+from learnlab.search.encoder import Encoder
+from learnlab.search.found import Found, Mode
+from learnlab.search.similar import find_similar_batch, similar_to
+from learnlab.search.weights import PACKAGED
+from learnlab.settings import settings
 from learnlab.store.core import Store
 from learnlab.store.frames import conform
 from learnlab.store.lines import frame_of
@@ -68,17 +75,18 @@ def _with_uuids(frame: pl.DataFrame) -> pl.DataFrame:
 class LearningDatabase:
     """A store with asynchronous calls; the work runs in `pool_size` threads.
 
-    `database_path` is a path or the name of a store. `embedding_model` is kept for the search to come.
+    `database_path` is a path or the name of a store. `embedding_model` is the encoder that searches use, or its
+    name, loaded when it is first needed; left at its default it is that of `LEARNLAB_EMBEDDING_MODEL`, where set.
     """
 
     def __init__(
         self,
         database_path: str | Path = "data/learning.db",
-        embedding_model: str = "all-MiniLM-L6-v2",
+        embedding_model: str | Encoder = PACKAGED,
         pool_size: int = 4,
     ) -> None:
         self.store = Store(database_path)
-        self.embedding_model = embedding_model
+        self.embedding_model = embedding_model if embedding_model != PACKAGED else settings().embedding_model
         self._pool_size = pool_size
         self._threads: ThreadPoolExecutor | None = None
         self._spool = SpoolWriter(self.store.path)
@@ -166,17 +174,58 @@ class LearningDatabase:
         task_description: str,
         repo: str | None = None,
         limit: int = 10,
-        days_back: int = 90,
-        threshold: float = 0.7,
-    ) -> list[dict[str, Any]]:
-        """Find similar past executions; search by meaning is not part of this version.
+        days_back: int | None = 90,
+        threshold: float | None = THRESHOLD,
+        *,
+        tier: str | None = None,
+        task_type: str | None = None,
+        outcome: str | None = None,
+        mode: Mode = "semantic",
+        exact: bool = False,
+        as_of: str | datetime | None = None,
+    ) -> Found:
+        """Return the executions most similar to a task described in words, most similar first: `find_similar`.
 
         Raises:
-            LearnlabError: always.
+            SearchError: when something cannot be asked so, or no model can be loaded and one is needed.
+            StoreError: when `as_of` is no time.
         """
-        raise LearnlabError(
-            "find_similar_executions needs search by meaning, which this version of learnlab does not have yet"
+        (found,) = await self.find_similar_executions_batch(
+            [task_description],
+            repo=repo,
+            limit=limit,
+            days_back=days_back,
+            threshold=threshold,
+            tier=tier,
+            task_type=task_type,
+            outcome=outcome,
+            mode=mode,
+            exact=exact,
+            as_of=as_of,
         )
+        return found
+
+    async def find_similar_executions_batch(
+        self, task_descriptions: Sequence[str], **asked: Any
+    ) -> list[Found]:
+        """Return what `find_similar_executions` finds for each of some tasks, of one state of the store.
+
+        Raises:
+            SearchError: as `find_similar_executions` does.
+            StoreError: as `find_similar_executions` does.
+        """
+        return await self._run(
+            lambda: find_similar_batch(task_descriptions, self.store, encoder=self.embedding_model, **asked)
+        )
+
+    async def find_similar_to(self, task_id: str | UUID, **asked: Any) -> Found:
+        """Return the executions most similar to one that is stored, named by task_id or external_id: `similar_to`.
+
+        Raises:
+            SearchError: when no execution has that id, several have, or its text is blank.
+            StoreError: as `find_similar_executions` does.
+        """
+        return await self._run(lambda: similar_to(task_id, self.store, encoder=self.embedding_model, **asked))
 
     async def get_tier_performance(
         self, repo: str | None = None, days_back: int = 30

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+from encoders import WordEncoder
 
 import learnlab as ll
-from learnlab.errors import LearnlabError, StoreError
+from learnlab.errors import StoreError
+from learnlab.settings import settings
 
 
 def run(coroutine):
@@ -118,15 +120,50 @@ def test_bulk_storing_takes_polars_and_arrow_and_keeps_what_is_refused(tmp_path,
     assert position == 2
 
 
-def test_similar_executions_say_that_they_are_not_there_yet(tmp_path):
+def test_similar_executions_are_found_as_the_documents_ask_for_them(tmp_path, make_record):
     async def use():
-        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
-            await db.find_similar_executions(
-                "Optimize slow queries", repo="shop", limit=5, days_back=90, threshold=0.7
+        async with ll.LearningDatabase(tmp_path / "learning.db", embedding_model=WordEncoder()) as db:
+            base = make_record().timestamp
+            for i, text in enumerate(["Optimize slow queries", "Optimize slow tests", "Write the manual"]):
+                await db.store_execution(
+                    make_record(
+                        task_id=f"t{i}",
+                        task_description=text,
+                        solution_summary=f"s{i}",
+                        timestamp=base - timedelta(days=i),
+                    )
+                )
+            return (
+                await db.find_similar_executions(
+                    task_description="Optimize slow queries",
+                    repo="shop",
+                    limit=5,
+                    days_back=90,
+                    threshold=0.6,
+                ),
+                await db.find_similar_executions("Optimize slow queries", "shop", 5, 1),
+                await db.find_similar_executions_batch(
+                    ["Write the manual", "Optimize slow tests"], limit=1, outcome="success"
+                ),
+                await db.find_similar_to("t1", threshold=0.6),
+                await db.find_similar_executions("slow tests", mode="words"),
             )
 
-    with pytest.raises(LearnlabError, match="does not have yet"):
-        run(use())
+    found, windowed, batch, to_one, by_words = run(use())
+    assert [row["solution_summary"] for row in found] == ["s0", "s1"]
+    assert 1 >= found[0]["similarity"] > 0.999 > found[1]["similarity"] > 0.6
+    assert (found.model, found.n_not_searchable) == ("words@1", 0)
+    assert [row["solution_summary"] for row in windowed] == ["s0"]
+    assert [[row["solution_summary"] for row in each] for each in batch] == [["s2"], ["s1"]]
+    assert [row["solution_summary"] for row in to_one] == ["s0"]
+    assert [row["solution_summary"] for row in by_words] == ["s1", "s0"]
+
+
+def test_the_setting_names_the_encoder_that_the_constructor_leaves_open(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEARNLAB_EMBEDDING_MODEL", "folder/model")
+    settings.cache_clear()
+    assert ll.LearningDatabase(tmp_path / "a.db").embedding_model == "folder/model"
+    assert ll.LearningDatabase(tmp_path / "a.db", "other/model").embedding_model == "other/model"
 
 
 def test_a_call_before_initialize_says_what_to_do(tmp_path):

@@ -61,7 +61,7 @@ def refresh(connection: duckdb.DuckDBPyConnection, *, only_due: bool = False) ->
     return done
 
 
-def _moment(as_of: str | datetime | None) -> datetime | None:
+def moment(as_of: str | datetime | None) -> datetime | None:
     """Return a caller's time as naive UTC."""
     if not as_of:
         return None
@@ -99,7 +99,7 @@ def read(
     for name_of, value in (("days_back", days_back), ("min_uses", min_uses)):
         if value is not None and (not isinstance(value, int) or not 0 <= value <= 1_000_000):
             raise StoreError(f"{name_of} is {value!r}, not a whole number from 0 to 1,000,000")
-    window: dict[str, Any] = {"as_of": _moment(as_of), "days_back": days_back, "min_uses": min_uses}
+    window: dict[str, Any] = {"as_of": moment(as_of), "days_back": days_back, "min_uses": min_uses}
     own_window = all(value is None for value in window.values())
     table = name
     if own_window and name in MATERIALISED:

@@ -1,0 +1,27 @@
+-- Loses what was mined: clusters, the lifts of solutions and their trends; `learnlab mine` makes them again.
+delete from solutions where cluster_id is not null;
+alter table solutions drop column embedding;
+alter table solutions drop column last_seen_at;
+alter table solutions drop column first_seen_at;
+alter table solutions drop column rate_change;
+alter table solutions drop column n_recent;
+alter table solutions drop column trend;
+alter table solutions drop column is_anti_pattern;
+alter table solutions drop column is_universal;
+alter table solutions drop column verdict;
+alter table solutions drop column p_value;
+alter table solutions drop column lift_shrunk;
+alter table solutions drop column lift_high;
+alter table solutions drop column lift_low;
+alter table solutions drop column lift;
+alter table solutions drop column base_rate;
+alter table solutions drop column n_compared;
+alter table solutions drop column success_rate_high;
+alter table solutions drop column success_rate_low;
+alter table solutions drop column n_successes;
+alter table solutions drop column n_verdicts;
+alter table solutions drop column n_repos;
+alter table solutions drop column task_types;
+alter table solutions drop column cluster_id;
+drop table cluster_texts;
+drop table clusters;

@@ -18,8 +18,11 @@ PIECE = 50_000
 PIECE_CHARACTERS = 4_000_000
 """Characters that one call indexes, about: under two seconds' work."""
 
-MOST_WORDS = 64
-"""Words of a query that count: the rarest, where it has more."""
+FEW_WORDS = 32
+"""Words of a query that all count, whatever they cost."""
+
+MOST_ROWS = 1_000_000
+"""Rows of the index that a query with more words may read: its rarest words count, as many as bring no more."""
 
 K1, B = 1.2, 0.75
 """How soon repeating a word stops counting, and how much a text's length counts: the customary values."""
@@ -38,9 +41,10 @@ select t.text_no, t.text from texts t semi join piece p on p.text_no = t.text_no
 """
 
 _RAREST = """
-select q.word_hash
-from (select unnest(cast($word_hashes as ubigint[])) as word_hash) q join search.words w on w.word_hash = q.word_hash
-group by q.word_hash order by count(*), q.word_hash limit $most
+select word_hash from search.words
+where word_hash in (select unnest(cast($word_hashes as ubigint[])))
+group by word_hash
+qualify sum(count(*)) over (order by count(*), word_hash) <= $most
 """
 
 _BEST = f"""
@@ -50,10 +54,7 @@ with hit as materialized (
 ),
 corpus as (select count(*) as n_texts, avg(n_words) as average from search.worded),
 known as (
-    select
-        word_hash,
-        ln(1 + ((select n_texts from corpus) - count(*) + 0.5) / (count(*) + 0.5)) as weight,
-        cast(1 as ubigint) << (list_position(cast($word_hashes as ubigint[]), word_hash) - 1) as bit,
+    select word_hash, ln(1 + ((select n_texts from corpus) - count(*) + 0.5) / (count(*) + 0.5)) as weight,
     from hit group by word_hash
 ),
 scored as (
@@ -61,18 +62,12 @@ scored as (
         h.text_no,
         sum(k.weight * h.n_times * {K1 + 1}
             / (h.n_times + {K1} * ({1 - B} + {B} * h.n_words / (select average from corpus)))) as score,
-        bit_or(k.bit) as bits,
     from hit h join known k on k.word_hash = h.word_hash
     {{among}}
     group by h.text_no
     order by score desc, h.text_no limit $n_best
 )
-select
-    s.text_no,
-    t.text_hash,
-    s.score,
-    list_filter($words, lambda word, place: (s.bits >> (place - 1)) & 1 = 1) as words,
-from scored s join texts t on t.text_no = s.text_no
+select s.text_no, t.text_hash, s.score from scored s join texts t on t.text_no = s.text_no
 order by s.score desc, s.text_no
 """
 
@@ -124,20 +119,21 @@ def best(
     params: Mapping[str, Any] | None = None,
     limit: int = 100,
 ) -> pl.DataFrame:
-    """Return the texts that match a query's words best: text_no, text_hash, score, `words` (of the query, matched).
+    """Return the texts that match a query's words best: text_no, text_hash, score (BM25, best first).
 
-    The score is BM25: S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond",
-    Foundations and Trends in Information Retrieval 3 (2009), 333-389, with k1 = 1.2 and b = 0.75, the weight of a
-    word ln(1 + (N − n + 0.5) / (n + 0.5)) so that none is negative. Each word counts once, however often the
-    query says it. `where` is a condition on `text_hash` with its `params`; the weights are those of all texts.
+    Formula: S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and
+    Trends in Information Retrieval 3 (2009), 333-389, with k1 = 1.2 and b = 0.75; the weight of a word that n of N
+    texts have is ln(1 + (N − n + 0.5) / (n + 0.5)), never negative. Each word counts once, however often the query
+    says it; of more than `FEW_WORDS` words the commonest are left out where they would cost more than
+    `MOST_ROWS` allows. `where` is a condition on `text_hash` with its `params`; weights are those of all texts.
 
     Raises:
         duckdb.Error: when the condition is wrong.
     """
-    words = {word_hash(word): word for word in query_words}
-    if len(words) > MOST_WORDS:
-        given = {"word_hashes": list(words), "most": MOST_WORDS}
-        words = {key: words[key] for key in fetch(connection, _RAREST, given)["word_hash"]}
+    hashes = list({word_hash(word) for word in query_words})
+    if len(hashes) > FEW_WORDS:
+        given = {"word_hashes": hashes, "most": MOST_ROWS}
+        hashes = fetch(connection, _RAREST, given)["word_hash"].to_list()
     among = f"where h.text_no in (select text_no from texts where {where})" if where else ""
-    own = {"word_hashes": list(words), "words": list(words.values()), "n_best": limit}
+    own = {"word_hashes": hashes, "n_best": limit}
     return fetch(connection, _BEST.format(among=among), {**(params or {}), **own})

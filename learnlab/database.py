@@ -245,9 +245,21 @@ class LearningDatabase:
     async def get_solution_patterns(
         self, repo: str | None = None, min_usage: int = 5, limit: int = 10
     ) -> list[dict[str, Any]]:
-        """Return the solutions used at least `min_usage` times, best first by the lower end of their rate's interval."""
-        rows = await self._read("solution_patterns", _PATTERN_NAMES, repo, None, min_usage)
-        return rows[:limit]
+        """Return the solutions used at least `min_usage` times, best first by the lower end of their rate's interval.
+
+        Each row also has what mining found of the solution in the cluster where it was used most: `task_context`
+        (the cluster's name), `lift` over the same repos and task types without it, `lift_low` and `lift_high`
+        (95 %), `lift_shrunk`, `verdict`, `is_universal` and `trend`; null where nothing was mined.
+        """
+        return await self._run(self._solution_patterns, repo, min_usage, limit)
+
+    def _solution_patterns(self, repo: str | None, min_usage: int, limit: int) -> list[dict[str, Any]]:
+        with self.store.reading():
+            rows = self._rows("solution_patterns", _PATTERN_NAMES, repo, None, min_usage)[:limit]
+            found = self.store.query("pattern_lifts")
+        lifts = {(row.pop("solution_summary"), row.pop("repo")): row for row in found.to_dicts()}
+        nothing = dict.fromkeys(found.columns[2:])
+        return [row | lifts.get((row["solution_summary"], row["repo"]), nothing) for row in rows]
 
     async def _read(
         self,

@@ -50,9 +50,11 @@ def terms(texts: pl.DataFrame) -> pl.DataFrame:
         .group_by("cluster", maintain_order=True)
         .agg(terms=pl.col("word").head(N_TERMS))
     )
-    return n_texts.select("cluster").join(telling, on="cluster", how="left").sort("cluster")
+    named = n_texts.select("cluster").join(telling, on="cluster", how="left").sort("cluster")
+    return named.with_columns(pl.col("terms").fill_null([]))
 
 
 def name(words: pl.Expr) -> pl.Expr:
     """Return the name of a cluster from its terms."""
-    return words.list.head(N_IN_NAME).list.join(" · ").fill_null("no words in common")
+    named = words.list.head(N_IN_NAME).list.join(" · ")
+    return pl.when(words.list.len() > 0).then(named).otherwise(pl.lit("no words in common"))

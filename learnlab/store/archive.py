@@ -123,7 +123,7 @@ def retain(connection: duckdb.DuckDBPyConnection, store: Path, days: int) -> Ret
 
 
 def delete_unused_texts(connection: duckdb.DuckDBPyConnection) -> int:
-    """Delete the texts that no execution has any more, with their vectors and words, and return how many texts."""
+    """Delete the texts that no execution has any more, with all that search and mining keep of each; return how many."""
     ((n_texts,),) = connection.execute(
         "delete from texts where text_hash not in (select description_hash from executions)"
     ).fetchall()
@@ -131,6 +131,7 @@ def delete_unused_texts(connection: duckdb.DuckDBPyConnection) -> int:
         for (model_no,) in connection.execute("select model_no from search.models").fetchall():
             vectors = f"search.vectors_{model_no:d}"
             connection.execute(f"delete from {vectors} where text_hash not in (select text_hash from texts)")
+        connection.execute("delete from cluster_texts where text_hash not in (select text_hash from texts)")
         for table in ("search.words", "search.worded"):
             connection.execute(f"delete from {table} where text_no not in (select text_no from texts)")
     return int(n_texts)

@@ -95,6 +95,9 @@ _OTHERS = (
     "and not exists (select 1 from staying k where v.value in (k.external_id, k.task_group, cast(k.task_id as varchar)))",
 )
 
+_MINED = ("delete from solutions where cluster_id is not null", "delete from clusters")
+"""Names, repos and figures of patterns stem from many executions: all go, until mining makes them again."""
+
 _REJECTED = """
 from rejected
 where {which}
@@ -116,8 +119,9 @@ def forget(
     that name them, and the executions that worked for those of the repo or session. Attempts that wait for
     their other side go as executions do. They leave archive files too, which are written anew. Rejected rows
     go when all executions of their file do; for a session those that name it as well, for a time those
-    refused before it. Removed records, and for a session all that it may still bring, are remembered as
-    forgotten. How far a log was read stays, and so does the ledger, which names files.
+    refused before it. Mined patterns go, all of them, until `learnlab mine` makes them again. Removed records,
+    and for a session all that it may still bring, are remembered as forgotten. How far a log was read stays,
+    and so does the ledger, which names files.
 
     All tables change in one transaction. A run that is killed leaves at most archive files that nothing
     refers to; the next run removes them.
@@ -147,6 +151,8 @@ def forget(
         remember(connection, "rejected", refused_hashes["value"], moment)
         if session is not None:
             remember(connection, "session", pl.Series([value]), moment)
+        for statement in _MINED:
+            connection.execute(statement)
         for view in MATERIALISED:
             connection.execute(f'drop table if exists "{view}_mv"')
         connection.execute("delete from view_refreshes")

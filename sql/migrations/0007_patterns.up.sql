@@ -2,18 +2,18 @@
 
 create table clusters (
     cluster_id uuid primary key,
-    name varchar,
-    terms varchar[],
+    name varchar not null,
+    terms varchar[] not null,
     n_texts bigint not null,
     n_executions bigint not null,
     repos varchar[] not null,
     task_types varchar[] not null,
-    embedding float[],
+    embedding float[] not null,
     model_key varchar not null,
     seed bigint not null,
     mined_at timestamp not null
 );
-comment on table clusters is 'Clusters of similar tasks, of the last mining; the name is null after texts it may stem from were deleted, until the next.';
+comment on table clusters is 'Clusters of similar tasks, of the last mining; gone, with the patterns in them, when something is forgotten.';
 comment on column clusters.terms is 'Words by which the tasks differ from those of other clusters, most telling first.';
 comment on column clusters.embedding is 'Mean of the vectors of the texts, of length 1.';
 
@@ -21,7 +21,7 @@ create table cluster_texts (
     cluster_id uuid,
     text_hash uuid not null
 );
-comment on table cluster_texts is 'Every text that the last mining looked at, with its cluster; null for a text in none.';
+comment on table cluster_texts is 'Texts that the last mining looked at, with their cluster (null for none): by them a cluster is known again.';
 
 alter table solutions add column cluster_id uuid;
 alter table solutions add column task_types varchar[];
@@ -46,7 +46,7 @@ alter table solutions add column rate_change double;
 alter table solutions add column first_seen_at timestamp;
 alter table solutions add column last_seen_at timestamp;
 alter table solutions add column embedding float[];
-comment on column solutions.task_context is 'Name of the cluster of tasks; null after texts it may stem from were deleted.';
+comment on column solutions.task_context is 'Name of the cluster of tasks.';
 comment on column solutions.solution_summary is 'What was done, in its most usual wording.';
 comment on column solutions.success_rate is 'Successes in trusted verdicts, 0-1.';
 comment on column solutions.usage_count is 'Executions in the cluster that used the solution.';

@@ -161,24 +161,25 @@ def dots(
     n: str,
     *,
     by_tier: bool = False,
+    colour: alt.Color | None = None,
     order: list[str] | None = None,
 ) -> Figure:
     """Return a row a name, the highest on top: a dot, its interval as a line, and n at the right.
 
-    `by_tier` gives the dots their tier's colour; else they are dark grey, which is no tier's.
+    `by_tier` gives the dots their tier's colour, `colour` another one; else they are dark grey, which is no tier's.
     """
     highest = frame.sort(measure.column, descending=True, nulls_last=True)[names].unique(maintain_order=True)
     frame, row = ranked(frame, names, order or highest.to_list()), rows_of(names)
-    colour = tier_colour() if by_tier else alt.value(INK)
+    drawn = tier_colour() if by_tier else colour or alt.value(INK)
     base = alt.Chart(frame.drop_nulls(measure.column)).encode(y=row, tooltip=measure.tips(frame, names))
     counted = alt.Chart(frame.with_columns(_n=pl.col(n))).transform_calculate(
         shown="'n = ' + format(datum._n, ',d')"
     )
     return alt.layer(
         base.mark_rule(strokeWidth=2.5, opacity=0.75).encode(
-            x=measure.x("_low"), x2=f"{measure.column}_high:Q", color=colour
+            x=measure.x("_low"), x2=f"{measure.column}_high:Q", color=drawn
         ),
-        base.mark_point(filled=True, size=90, opacity=1).encode(x=measure.x(), color=colour),
+        base.mark_point(filled=True, size=90, opacity=1).encode(x=measure.x(), color=drawn),
         counted.mark_text(align="left", color=PALE, fontSize=11, dx=8).encode(
             x=alt.value(WIDTH), y=row, text="shown:N"
         ),

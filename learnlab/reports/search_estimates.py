@@ -18,6 +18,8 @@ SIMILAR, OTHERS, QUERY = "similar", "others", "the task asked about"
 OUTCOMES = ("succeeded", "failed", "both", "unknown")
 """How the executions of one text ended; `both` when some succeeded and some failed."""
 
+_WORDS = 4
+
 _FROM_FOUND = {
     "task_id": pl.String,
     "similarity": pl.Float64,
@@ -27,13 +29,13 @@ _FROM_FOUND = {
 
 
 def why(reason: Mapping[str, Any] | None) -> str:
-    """Return in words why a row was found: the words in common, then the fields that agree.
+    """Return in words why a row was found: the most telling words in common, then the fields that agree.
 
     >>> why({"words": ["timezone", "date"], "fields": ["repo"]})
     'timezone, date; same repo'
     """
     given = reason or {}
-    words = ", ".join(str(word) for word in given.get("words") or ())
+    words = ", ".join(str(word) for word in (given.get("words") or ())[:_WORDS])
     fields = [str(field).replace("_", " ") for field in given.get("fields") or ()]
     return "; ".join(part for part in (words, f"same {', '.join(fields)}" if fields else "") if part)
 

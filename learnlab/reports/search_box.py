@@ -1,0 +1,155 @@
+"""A search box for a notebook: what has been asked before, found while one types, every answer as escaped text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from learnlab.errors import LearnlabError
+from learnlab.models import Tier
+from learnlab.reports.search_estimates import why
+from learnlab.reports.tables import escape, table_html
+from learnlab.search import similar
+from learnlab.search.encoder import Encoder
+from learnlab.search.found import Found
+from learnlab.store import Store
+
+ANY = "any"
+"""What a choice says when it does not choose."""
+
+_MOST_REPOS = 200
+
+MODES = {"by meaning": "semantic", "by words": "words", "by both": "hybrid"}
+"""How to search, in words, and as `find_similar` calls it."""
+
+STANDS = "In JupyterLab a search box stands here."
+"""What a page without widgets says in its place."""
+
+_GUARD = """
+const guard = (tries) => {
+    const area = element.closest(".jp-OutputArea");
+    if (area) area.addEventListener("focusin", (event) =>
+        event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
+    else if (tries) setTimeout(() => guard(tries - 1), 50);
+};
+guard(100);
+"""
+"""Lets a control of the box have the keys that are typed into it, which JupyterLab takes for its commands otherwise.
+
+The attribute has to stand on the very element that has the focus: Lab's own selectors look there first.
+"""
+
+_COLUMNS = (
+    "similarity",
+    "why",
+    "task_description",
+    "repo",
+    "model_tier",
+    "success",
+    "actual_cost",
+    "duration_seconds",
+    "solution_summary",
+)
+
+
+def answer_html(found: Found) -> str:
+    """Return what a search found as HTML for a widget: a line on how near it is, and a table, all of it escaped.
+
+    >>> print(answer_html(Found(best_similarity=0.31, threshold=0.7)))
+    <p>Nothing found: the nearest has a similarity of 0.31, below the threshold of 0.70.</p>
+    """
+    best = found.best_similarity
+    if found:
+        line = f"{len(found)} found" + (
+            f", the nearest with a similarity of {best:.2f}" if best is not None else ""
+        )
+    elif best is not None and found.threshold is not None and best < found.threshold:
+        line = (
+            f"Nothing found: the nearest has a similarity of {best:.2f}, below the threshold of "
+            f"{found.threshold:.2f}"
+        )
+    else:
+        line = "Nothing found"
+    waits = (
+        f" {found.n_not_searchable:,} executions are not searchable yet: `learnlab encode` makes them so."
+        if found.n_not_searchable
+        else ""
+    )
+    rows = [{name: row.get(name) for name in _COLUMNS} | {"why": why(row.get("why"))} for row in found]
+    shown = table_html(pl.from_dicts(rows, infer_schema_length=None)) if rows else ""
+    return f"<p>{escape(line)}.{escape(waits)}</p>{shown}"
+
+
+class SearchBox:
+    """A line to type into, choices beside it, and the answer under them.
+
+    `display(box)` or the last line of a cell shows it in JupyterLab; a report, which has no widgets, says that it
+    stands there. Searching waits for Enter or the button, and an error is shown in words in place of an answer.
+    """
+
+    def __init__(
+        self,
+        db: str | Path = "",
+        *,
+        limit: int = 10,
+        encoder: Encoder | None = None,
+    ) -> None:
+        import ipywidgets  # type: ignore[import-untyped]
+
+        self._db, self._limit, self._encoder = db, limit, encoder
+        wide = ipywidgets.Layout(width="100%")
+        self.text = ipywidgets.Text(
+            placeholder="A task, in your words", description="Task", continuous_update=False, layout=wide
+        )
+        self.repo = ipywidgets.Combobox(
+            options=_repos(db), placeholder=ANY, description="Repo", continuous_update=False
+        )
+        self.tier = ipywidgets.Dropdown(options=[ANY, *(tier.value for tier in Tier)], description="Tier")
+        self.mode = ipywidgets.Dropdown(options=list(MODES), description="Search")
+        self.button = ipywidgets.Button(description="Search", button_style="primary")
+        self.answer = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto"))
+        choices = ipywidgets.HBox([self.repo, self.tier, self.mode, self.button])
+        choices.layout.flex_flow = "row wrap"
+        self.panel = ipywidgets.VBox([self.text, choices, self.answer])
+        self.button.on_click(lambda _: self.search())
+        for control in (self.text, self.repo, self.tier, self.mode):
+            control.observe(lambda _: self.search(), names="value")
+
+    def search(self) -> None:
+        """Look for what stands in the line, and show the answer; an empty line has none."""
+        if not self.text.value.strip():
+            self.answer.value = ""
+            return
+        self.answer.value = "<p>Searching …</p>"
+        tier = None if self.tier.value == ANY else self.tier.value
+        try:
+            found = similar.find_similar(
+                self.text.value,
+                self._db,
+                repo=self.repo.value.strip() or None,
+                tier=tier,
+                limit=self._limit,
+                days_back=None,
+                mode=MODES[self.mode.value],
+                encoder=self._encoder,
+            )
+        except LearnlabError as error:
+            self.answer.value = f"<p>{escape(error)}</p>"
+        else:
+            self.answer.value = answer_html(found)
+
+    def _repr_mimebundle_(self, **given: Any) -> dict[str, Any]:
+        from IPython.display import display
+
+        display({"application/javascript": _GUARD}, raw=True)  # type: ignore[no-untyped-call]
+        bundle: dict[str, Any] = self.panel._repr_mimebundle_(**given)
+        return bundle | {"text/html": f"<p>{STANDS}</p>", "text/plain": STANDS}
+
+
+def _repos(db: str | Path) -> list[str]:
+    """Return the repos of a store, if there is one: those with the most executions, and no more than a list holds."""
+    store = Store(db)
+    repos: list[str] = store.query("repos", {"n": _MOST_REPOS})["repo"].to_list() if store.exists() else []
+    return repos

@@ -62,7 +62,8 @@ def checked(folder: Path) -> None:
         SearchError: when it is no sentence-transformers model, names code to run, or has weights only as pickles.
     """
     for module in _json(folder / "modules.json", list):
-        kind, path = (str(module[field]) if field in module else "" for field in ("type", "path"))
+        stated = module if isinstance(module, dict) else {}
+        kind, path = str(stated.get("type")), str(stated.get("path", ""))
         if not kind.startswith("sentence_transformers."):
             raise SearchError(
                 f"{folder} names the code {kind[:100]!r}, which is never run: use another model"

@@ -4,7 +4,10 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 TEST_HOME := $(CURDIR)/build/test-home
 PYTEST := $(BIN)/python -m pytest --quiet
+SPREAD := --numprocesses auto --dist loadscope --no-loadscope-reorder
 SOURCE ?=
+# Every target starts many processes: compiled modules are kept, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE =
 TORCH := torch==2.13.0
 
 .PHONY: help setup report lab lint test soak bench browser lock clean
@@ -37,8 +40,8 @@ lint: $(STAMP) ## ruff and mypy
 test: lint browser ## lint, unit tests, notebooks and real data, side by side (also what CI runs)
 	@rm -rf $(TEST_HOME)
 	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/learnlab simulate
-	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) --numprocesses auto --dist loadscope --nbval-lax -m "not alone" \
-		tests learnlab notebooks --cov --cov-fail-under 95
+	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p learnlab.reports --nbval-lax notebooks
+	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p no:nbval -m "not alone" tests learnlab --cov --cov-fail-under 95
 	@$(PYTEST) -m alone tests
 
 soak: $(STAMP) ## the crash and process tests at full counts: 100 kills, ten processes for five minutes

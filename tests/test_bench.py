@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bench import capture, indexes, ingestion, logs, reading, records
-from bench.figures import Figure, keep, table
+from bench.figures import Figure, keep, side_by_side, table
 from bench.fleets import Fleet, make_fleet
 
 
@@ -15,6 +16,13 @@ from bench.fleets import Fleet, make_fleet
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fleet, list[Figure]]:
     fleet = make_fleet(400, tmp_path_factory.mktemp("bench"))
     return fleet, list(ingestion.measure(fleet))
+
+
+@pytest.fixture(autouse=True)
+def each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have everything timed once: here nobody reads the figures."""
+    for module in (reading, indexes):
+        monkeypatch.setattr(module, "side_by_side", partial(side_by_side, times=1))
 
 
 @pytest.fixture
@@ -52,7 +60,7 @@ def test_the_views_are_read_live_materialised_and_by_four_processes(
             assert live.sort(live.columns).equals(kept.sort(live.columns))
             if name != "solution_patterns":
                 assert by_kind[reading.PEER](name).height == live.height
-    assert len(reading.four_at_once(fleet, "live", is_open=False, times=2)) == 8
+    assert len(reading.four_at_once(fleet, "live", is_open=False, times=1)) == 4
     monkeypatch.setattr(reading, "four_at_once", lambda *_, **__: [1.0])
     check(list(reading.measure(fleet)))
 

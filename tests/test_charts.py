@@ -146,7 +146,10 @@ def test_every_figure_is_tested() -> None:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_sixty_long_and_hostile_names_fit_and_stay_data(name: str) -> None:
-    long = [f"{'a rather long name that nobody would call short ' * 3}{i}" for i in range(57)]
+    # One in eight is long: a single one would stretch the figure, and drawing takes as long as its text is.
+    long = [
+        f"{'' if i % 8 else 'a rather long name that nobody would call short ' * 3}{i}" for i in range(57)
+    ]
     spec = NAMED[name]([HOSTILE, "'); alert(1); ('", *long, "plain"]).to_dict()
     svg = drawn(spec)
     height, width = (float(svg.split(f'{side}="')[1].split('"')[0]) for side in ("height", "width"))

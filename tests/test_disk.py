@@ -26,10 +26,10 @@ def mount(*words: object) -> bool:
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A disk of 8 MB."""
+    """A disk of 5 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", folder):
+    if not mount("-t", "tmpfs", "-o", "size=5m", "tmpfs", folder):
         pytest.skip("this user may not mount a file system to fill")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
@@ -38,7 +38,7 @@ def disk(tmp_path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def log(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("log") / "runs.csv"
-    simulate(60_000, seed=5).executions.drop("record_key", "content_hash", "source").write_csv(path)
+    simulate(30_000, seed=5).executions.drop("record_key", "content_hash", "source").write_csv(path)
     return path
 
 
@@ -53,8 +53,8 @@ def test_a_full_disk_stops_an_ingestion_and_leaves_the_store_sound(disk, log, ma
     assert store.sql("select count(*) from executions where repo = 'shop'").item() == 50
     assert mount("-o", "remount,size=200m", disk)
     report = ingest(log, store)
-    assert report.counts.n_rows_read == 60_000
-    assert store.sql("select count(*) from executions").item() == 60_050
+    assert report.counts.n_rows_read == 30_000
+    assert store.sql("select count(*) from executions").item() == 30_050
     assert validate(store.path) == []
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 
 import polars as pl
 import pytest
@@ -105,8 +106,8 @@ def test_rows_without_an_id_are_known_by_their_content(store, make_frame):
 
 @settings(max_examples=8)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=40), st.randoms())
-def test_any_order_of_versions_keeps_the_books(tmp_path_factory, make_frame, rows, rng: random.Random):
-    store = Store(tmp_path_factory.mktemp("merge") / "s.duckdb").ensure()
+def test_any_order_of_versions_keeps_the_books(tmp_path_factory, empty, make_frame, rows, rng: random.Random):
+    store = Store(shutil.copy(empty, tmp_path_factory.mktemp("merge") / "s.duckdb"))
     frame = pl.concat([make_frame(1, first=key, duration_seconds=float(version)) for key, version in rows])
     counts = Counts()
     while len(frame):

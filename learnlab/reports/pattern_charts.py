@@ -41,7 +41,7 @@ def lifts(patterns: pl.DataFrame, n: int = 10) -> Figure:
     left_out = f" Shown: {rows.height} of {n_known}." if rows.height < n_known else ""
     says = "Lift of patterns with 95 % intervals: what works, what does not, and what is too little known."
     subtitle = (
-        f"right of the dashed line: better than without it · line: 95 % interval (not shrunk).{left_out}"
+        f"line: 95 % interval (not shrunk) · colour: with false discoveries held in check.{left_out}"
     )
     return marks.finished(chart, "What a solution adds, where it was used", subtitle, says)
 
@@ -101,7 +101,7 @@ def clusters(found: Map) -> Figure:
             alt.Tooltip("holds:N", title="patterns"),
         ],
     )
-    largest = points.sort("n_executions", "name", descending=[True, False]).head(12)
+    largest = points.filter("is_named").sort("n_executions", "name", descending=[True, False]).head(12)
     names = (
         alt.Chart(largest)
         .mark_text(fontSize=11, dy=-16, limit=170, color=marks.INK)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from learnlab.errors import SearchError
 from learnlab.patterns import Mined, mine, mined
@@ -57,11 +58,22 @@ def strongest(found: pl.DataFrame, n: int = 10) -> pl.DataFrame:
     return rows.with_columns(row=label)
 
 
+def _apart(places: NDArray[np.float64]) -> list[bool]:
+    """Return which points may bear a name: of those so near that names would run together, the first alone."""
+    span = np.ptp(places, axis=0) if len(places) else np.ones(2)
+    shares = places / np.where(span > 0, span, 1.0)
+    named: list[int] = []
+    for i, (x, y) in enumerate(shares):
+        if not any(abs(x - shares[j][0]) < 0.3 and abs(y - shares[j][1]) < 0.06 for j in named):
+            named.append(i)
+    return [i in named for i in range(len(places))]
+
+
 def clusters_on_a_plane(found: Mined) -> Map:
     """Return the map of clusters: two principal components of their centres, a row a cluster.
 
-    Columns: x, y, name, terms, n_texts, n_executions, repos, and `holds`, whether a pattern in it works, is an
-    anti-pattern, both or neither.
+    Columns: x, y, name, terms, n_texts, n_executions, repos, and `holds` (whether a pattern in it works, is an
+    anti-pattern, both or neither), `is_named` (false where a larger one is so near that names would run together).
     """
     told = found.patterns.group_by("cluster_id").agg(
         works=(pl.col("verdict") == WORKS).any(), fails=(pl.col("verdict") == ANTI_PATTERN).any()
@@ -87,5 +99,6 @@ def clusters_on_a_plane(found: Mined) -> Map:
         "n_executions",
         pl.col("repos").list.join(", "),
         holds=holds,
+        is_named=pl.Series(_apart(places), dtype=pl.Boolean),
     )
     return Map(points, shares)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+import learnlab.reports  # noqa: F401  # before any test imports jsonschema, which it keeps quick
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
 from learnlab.store import Store

@@ -13,7 +13,7 @@ from learnlab.search.twostage import by_all, by_signs, n_candidates
 from learnlab.search.vectors import VectorTable
 from learnlab.store.connection import fetch
 
-KEPT_BY_MOST = 0.5
+KEPT_BY_MOST = 0.35
 """The share of executions from which on it is cheaper to search all texts and filter what was found."""
 
 _SPARE = 1.3

@@ -19,7 +19,10 @@ _CHARACTERS_PER_TOKEN = 8
 
 
 class OnnxEncoder:
-    """An exported BERT with its tokenizer; any number of threads may encode at once."""
+    """An exported BERT with its tokenizer; any number of threads may encode at once.
+
+    Its own threads, as many as cores, sleep between two calls instead of spinning: that halves what a query costs.
+    """
 
     runs_on = "onnxruntime on the CPU"
 
@@ -30,9 +33,11 @@ class OnnxEncoder:
             SearchError: when onnxruntime or tokenizers is missing, or cannot load the files.
         """
         onnxruntime, tokenizers = extra("onnxruntime"), extra("tokenizers")
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                str(exported.model), providers=["CPUExecutionProvider"]
+                str(exported.model), options, providers=["CPUExecutionProvider"]
             )
             self._tokenizer: Any = tokenizers.Tokenizer.from_file(str(exported.tokenizer))
         except Exception as error:

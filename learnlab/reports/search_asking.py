@@ -15,6 +15,7 @@ from learnlab.search.backlog import encode_waiting
 from learnlab.search.chosen import Chosen
 from learnlab.search.encoder import Encoder
 from learnlab.search.found import Found
+from learnlab.search.vectors import n_waiting
 from learnlab.store import Store
 
 _OTHERS = 400
@@ -39,8 +40,7 @@ def ask(
     """
     window = {"threshold": -1.0, "repo": repo or None, "as_of": as_of or None, "encoder": encoder, **given}
     try:
-        if encode_up_to:
-            encode_waiting(Store(db), encoder, limit=encode_up_to)
+        _encode(Store(db), encoder, encode_up_to)
         found = (
             similar.find_similar(task, db, **window)
             if task
@@ -51,6 +51,14 @@ def ask(
     if found.best_similarity is None:
         stop("No task here can be compared yet: `learnlab encode` makes those that wait searchable.")
     return found
+
+
+def _encode(store: Store, encoder: Encoder | None, n: int) -> None:
+    """Give up to n texts that wait their vectors; no model is loaded where none waits."""
+    with store.reading() as connection:
+        n_due = min(n, n_waiting(connection, Chosen(encoder).key))
+    if n_due:
+        encode_waiting(store, encoder, limit=n_due)
 
 
 def _newest(attempts: pl.DataFrame) -> str:

@@ -12,11 +12,14 @@ import chromium
 import nbformat
 import polars as pl
 import pytest
+from encoders import WordEncoder
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from learnlab.ingest.batch import REJECTED_SCHEMA
 from learnlab.reports.run import ReportRun, run_reports
+from learnlab.search.backlog import encode_waiting
+from learnlab.search.weights import PACKAGED_KEY
 from learnlab.settings import resources
 from learnlab.store import Store
 from learnlab.store.frames import conform
@@ -86,6 +89,7 @@ def hostile_run(folder: Path) -> ReportRun:
     store = Store(folder / "hostile.duckdb").ensure()
     refused = pl.DataFrame([[1], [HOSTILE], [HOSTILE]], schema=REJECTED_SCHEMA)
     store.add(hostile_executions(600), refused, n_rows_read=601, source=HOSTILE, mapping=HOSTILE)
+    encode_waiting(store, WordEncoder(PACKAGED_KEY))
     cell = new_code_cell("db = ''\ntext = ''", metadata={"tags": ["parameters"]})
     heading = new_markdown_cell(f"# Ours {HOSTILE}\n\nWhat does {HOSTILE} do?")
     nbformat.write(new_notebook(cells=[heading, cell, *map(new_code_cell, OWN)]), folder / "ours.ipynb")

@@ -11,10 +11,13 @@ import nbformat
 import papermill
 import polars as pl
 import pytest
+from encoders import WordEncoder
 
 from learnlab.ingest.run import ingest
 from learnlab.ingest.simulation.sample import simulate_into, simulate_sessions_into
 from learnlab.reports.publish import FOLDER, SAY, STOP
+from learnlab.search.backlog import encode_waiting
+from learnlab.search.weights import PACKAGED_KEY
 from learnlab.store import Store
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
@@ -50,7 +53,10 @@ def outputs(notebook: nbformat.NotebookNode, kind: str) -> list[Any]:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small simulated fleet, agents' sessions and attempts that wait beside it, in a store of their own."""
+    """A small simulated fleet, agents' sessions and attempts that wait beside it, in a store of their own.
+
+    Its texts have vectors that stand in for those of the packaged model.
+    """
     store = Store(tmp_path_factory.mktemp("fleet") / "fleet.duckdb").ensure()
     simulate_into(store, 3000, seed=5)
     simulate_sessions_into(store, seed=5)
@@ -60,6 +66,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "('decision', timestamp '2026-06-01'), ('start', timestamp '2026-06-02')) as told(side, told_at)",
             {"known": '{"repo": "orchard-api"}'},
         )
+    encode_waiting(store, WordEncoder(PACKAGED_KEY))
     return store.path
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from encoders import WordEncoder
 
-from bench import capture, indexes, ingestion, logs, reading, records
+from bench import capture, indexes, ingestion, logs, peers_figures, peers_world, reading, records, search
 from bench.figures import Figure, keep, side_by_side, table
 from bench.fleets import Fleet, make_fleet
+from bench.peers_figures import Result
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +133,108 @@ def test_figures_are_printed_with_their_verdict_and_kept(tmp_path: Path) -> None
     keep(figures, tmp_path / "new" / "results.json")
     kept = json.loads((tmp_path / "new" / "results.json").read_text())
     assert [figure["ratio"] for figure in kept["figures"]] == [1.5, 2.0, 2.0]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Result], list[Figure], str]:
+    """What learnlab and numpy come to on 500 records made of 200 vectors, beside a peer that is not installed."""
+    encoder = WordEncoder(dimension=64)
+    texts = [f"Fix module {at} of part {at % 7} in area {at % 11}" for at in range(206)]
+    vectors = encoder.encode(texts)
+    given = peers_world.Real(encoder.key, texts[:200], vectors[:200], texts[200:], vectors[200:])
+    folder = tmp_path_factory.mktemp("searched")
+    kept: list[list[Result]] = []
+    told = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(told):
+        patch.setenv("LEARNLAB_HOME", str(folder))
+        patch.setattr(search.peers, "HOME", folder / "nothing")
+        patch.setattr(search, "_STARTS", 1)
+        patch.setattr(search, "_PROCESSES", 1)
+        patch.setattr(
+            search, "figures", lambda n, results: kept.append(results) or peers_figures.figures(n, results)
+        )
+        figures = list(search.measure(500, folder, given, [*search.OURS, "sqlite-vec", "numpy"]))
+    return kept[0], figures, told.getvalue()
+
+
+def test_every_searcher_is_asked_the_same_and_found_out(
+    searched: tuple[list[Result], list[Figure], str],
+) -> None:
+    results, figures, told = searched
+    assert [result.name for result in results] == [*search.OURS, "numpy"]
+    for result in results:
+        for is_filtered in (False, True):
+            assert result.recall[is_filtered] >= (1 if result.name == "numpy" else 0.99)
+            assert 0 < result.p50[is_filtered] <= result.p95[is_filtered] < result.first_ms
+            assert bool(result.together[is_filtered]) == (result.name in search.OURS)
+    check([figure for figure in figures if figure.topic != peers_figures.RECALL])
+    assert {figure.limit for figure in figures if figure.topic == peers_figures.HELD} == {5}
+    lines = told.splitlines()
+    assert lines[0].startswith("500 records of perturbed real vectors; a filter keeps ")
+    assert [line.split(" | ")[0] for line in lines[4:] if line] == [
+        "| ours",
+        "| ours, opened anew",
+        "| numpy",
+    ]
+
+
+def test_a_searcher_that_cannot_run_is_left_out_with_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search.peers, "HOME", tmp_path / "nothing")
+    with pytest.raises(search.SearcherError, match="sqlite-vec: ModuleNotFoundError"):
+        search.peers.build("sqlite-vec", tmp_path)
+
+
+def test_peers_that_cannot_be_installed_leave_numpy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(search.peers, "HOME", tmp_path / "peers")
+    monkeypatch.setattr(search.peers.sys, "executable", shutil.which("false"))
+    assert search.chosen(1_000) == (*search.OURS, *search.TEXT_IN, "numpy")
+    assert "cannot be installed, numpy alone is left: it was refused" in capsys.readouterr().err
+    monkeypatch.setattr(search.peers, "install", lambda: "")
+    assert set(search.PEERS) < set(search.chosen(100_000))
+    assert not set(search.SLOW) & set(search.chosen(1_000_000))
+    monkeypatch.setenv("BENCH_FULL", "1")
+    assert set(search.PEERS) < set(search.chosen(1_000_000))
+
+
+def test_neighbours_are_those_of_a_plain_sort_and_a_filter_keeps_a_few_in_a_hundred(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((120, 8), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    real = peers_world.Real("k@1", [str(at) for at in range(100)], vectors[:100], ["q"] * 20, vectors[100:])
+    world = peers_world.make(20_000, real, tmp_path / "world")
+    assert 0.02 < np.mean([world.kept(at).mean() for at in range(20)]) < 0.04
+    for is_filtered in (False, True):
+        for at, found in enumerate(peers_world.neighbours(world, is_filtered=is_filtered)):
+            products = world.vectors @ world.queries[at]
+            products[~world.kept(at)] -= 4 * is_filtered
+            assert sorted(found) == sorted(np.argsort(-products)[:10].tolist())
+
+
+def test_a_limit_holds_only_beside_a_peer_that_finds_enough() -> None:
+    def of(name: str, p50: float, found: float, *, is_on_disk: bool = False) -> Result:
+        both = {False: p50, True: p50}
+        recall = {False: found, True: found}
+        return Result(name, {"seconds": 1, "mb": 1}, is_on_disk=is_on_disk, p50=both, p95=both, recall=recall)
+
+    results = [
+        of("ours", 9, 0.995), of("ours, opened anew", 20, 0.995), of("LanceDB", 10, 1.0, is_on_disk=True),
+        of("chroma", 2, 0.9, is_on_disk=True), of("faiss, flat", 4, 1.0), of("faiss, HNSW", 1, 0.95), of("numpy", 1, 1.0),
+    ]  # fmt: skip
+    figures = list(peers_figures.figures(1_000_000, results))
+    limits = {(f.topic, f.peer.partition(" (")[0], f.what.partition(":")[0]): f.limit for f in figures}
+    some, every = "one repo, some days", "any record"
+    assert limits[peers_figures.DISK, "LanceDB", some] == 10
+    assert limits[peers_figures.DISK, "LanceDB", every] is None
+    assert limits[peers_figures.DISK, "chroma", some] is None
+    assert (
+        limits[peers_figures.MEMORY, "faiss, flat", some]
+        == limits[peers_figures.MEMORY, "faiss, flat", every]
+        == 12
+    )
+    assert limits[peers_figures.MEMORY, "faiss, HNSW", every] is None
+    assert limits[peers_figures.MEMORY, "numpy", every] is None
+    assert limits[peers_figures.HELD, "LanceDB", every] == 200

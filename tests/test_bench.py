@@ -164,7 +164,7 @@ def test_every_searcher_is_asked_the_same_and_found_out(
     assert [result.name for result in results] == [*search.OURS, "numpy"]
     for result in results:
         for is_filtered in (False, True):
-            assert result.recall[is_filtered] >= (1 if result.name == "numpy" else 0.99)
+            assert result.recall[is_filtered] >= (1 if result.name == "numpy" else 0.95)
             assert 0 < result.p50[is_filtered] <= result.p95[is_filtered] < result.first_ms
             assert bool(result.together[is_filtered]) == (result.name in search.OURS)
     check([figure for figure in figures if figure.topic != peers_figures.RECALL])

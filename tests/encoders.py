@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 DIMENSION = 384
 
 
+@cache
 def _of_word(word: str, dimension: int) -> np.ndarray:
     seed = int.from_bytes(sha256(word.encode()).digest()[:8], "little")
     return np.random.default_rng(seed).standard_normal(dimension)

@@ -52,16 +52,17 @@ def mine(db: str | Path | Store = "", *, seed: int = 0, encoder_key: str | None 
     for _ in range(_TRIES):
         given = material.read(store, encoder_key)
         if not len(given.hashes):
-            return _nothing(given)
+            return _nothing(mined(store), given)
         if _kept(store, given, seed):
             return replace(mined(store), n_without_vector=given.n_without_vector)
     raise SearchError(f"{store.name}: texts were forgotten or archived while it was mined: mine again")
 
 
-def _nothing(given: Material) -> Mined:
+def _nothing(last: Mined, given: Material) -> Mined:
+    """Return empty frames with the columns of those of the last time, and what is missing."""
     n = given.n_without_vector
     note = f"none of {n:,} texts has a vector: `learnlab encode` first" if n else "there are no tasks to mine"
-    return Mined(pl.DataFrame(), pl.DataFrame(), n_without_vector=n, note=note)
+    return Mined(last.clusters.clear(), last.patterns.clear(), n_without_vector=n, note=note)
 
 
 def _kept(store: Store, given: Material, seed: int) -> bool:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import duckdb
 import polars as pl
 
-from learnlab.search.tokens import tokens, tokens_of
+from learnlab.search.tokens import tokens_of
 from learnlab.search.words import word_hash
-from learnlab.store.connection import fetch
 
 MOST = 8
 """Words that are named."""
 
 _LOOKED_UP = 256
-"""Words whose rarity is looked up; of more, those that most rows share come last without it."""
+"""Words whose rarity in the store is looked up; of more, those that most rows share count by their rows alone."""
 
 _N_TEXTS = """
 select word_hash, count(*) as n_texts from search.words
@@ -30,29 +30,21 @@ def words_in_common(
 
     Words that are equally rare come longest first, then in alphabetical order.
     """
-    asked = pl.DataFrame({"word": tokens(query)}, schema={"word": pl.String}).unique()
-    met = tokens_of(pl.Series(list(texts), dtype=pl.String)).unique().join(asked, on="word", how="semi")
-    if met.is_empty():
+    words: list[set[str]] = [set() for _ in range(1 + len(texts))]
+    for place, word in tokens_of(pl.Series([query, *texts], dtype=pl.String)).iter_rows():
+        words[place].add(word)
+    asked, *met = words
+    n_rows = Counter(word for own in met for word in own & asked)
+    if not n_rows:
         return [[] for _ in texts]
-    shared = met.group_by("word").agg(n_rows=pl.len())
-    ranked = (
-        shared.join(_rarity(connection, shared), on="word", how="left")
-        .sort(
-            pl.col("n_texts").fill_null(pl.col("n_rows")),
-            -pl.col("word").str.len_chars().cast(pl.Int64),
-            "word",
-        )
-        .with_row_index("rank")
-    )
-    best = met.join(ranked, on="word").sort("rank").group_by("place").agg(pl.col("word").head(MOST))
-    of_place = dict(best.iter_rows())
-    return [of_place.get(place, []) for place in range(len(texts))]
+    n_texts = _n_texts(connection, sorted(n_rows, key=lambda word: (n_rows[word], word))[:_LOOKED_UP])
+    order = sorted(n_rows, key=lambda word: (n_texts.get(word, n_rows[word]), -len(word), word))
+    rank = {word: place for place, word in enumerate(order)}
+    return [sorted(own & asked, key=rank.__getitem__)[:MOST] for own in met]
 
 
-def _rarity(connection: duckdb.DuckDBPyConnection, shared: pl.DataFrame) -> pl.DataFrame:
-    """Return how many texts of the store have each word (word, n_texts), of those that fewest rows share."""
-    some = shared.sort("n_rows", "word").head(_LOOKED_UP)["word"].to_list()
-    hashes = {word_hash(word): word for word in some}
-    counted = fetch(connection, _N_TEXTS, {"hashes": list(hashes)})
-    named = pl.Series([hashes[one] for one in counted["word_hash"]], dtype=pl.String)
-    return counted.select(word=named, n_texts="n_texts")
+def _n_texts(connection: duckdb.DuckDBPyConnection, words: Sequence[str]) -> dict[str, int]:
+    """Return how many texts of the store have each word, where the index knows it."""
+    named = {word_hash(word): word for word in words}
+    counted = connection.execute(_N_TEXTS, {"hashes": list(named)}).fetchall()
+    return {named[found]: n for found, n in counted}

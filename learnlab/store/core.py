@@ -74,7 +74,8 @@ class Store:
             StoreBusyError: when a writer holds it for longer than the time to wait.
         """
         began = time.monotonic()
-        acknowledged = [] if within(self.path) else spool.waiting(self.path)
+        is_inner = within(self.path)
+        acknowledged = [] if is_inner else spool.waiting(self.path)
         if acknowledged:
             try:
                 if not self.path.exists():
@@ -85,7 +86,8 @@ class Store:
             except StoreError as error:
                 _log.warning("the spool was not drained before reading: %s", error)
         with reading(self.path, self._timeout, began) as connection:
-            migrations.check_version(connection, self.path)
+            if not is_inner:
+                migrations.check_version(connection, self.path)
             views.tell_the_time(connection)
             yield connection
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
 from datetime import timedelta
 from itertools import count
@@ -7,11 +8,14 @@ from itertools import count
 import polars as pl
 import pytest
 from conftest import START
+from encoders import WordEncoder
 from planted import RATES, TOPICS, keep, kinds, tasks
 from polars.testing import assert_frame_equal
 
+from learnlab.database import LearningDatabase
 from learnlab.errors import SearchError
 from learnlab.patterns import material, mine, mined
+from learnlab.search.backlog import encode_waiting
 from learnlab.store import Store
 
 
@@ -86,11 +90,17 @@ class TestPlanted:
 
     def test_mining_again_gives_the_same_rows_and_ids(self, found):
         store, first = found
+        with store.writing() as connection:
+            connection.execute(
+                "insert into solutions (pattern_id, solution_summary) values (uuid(), 'by hand')"
+            )
         again = mine(store)
         assert_frame_equal(again.patterns, first.patterns)
         assert_frame_equal(again.clusters, first.clusters)
         assert_frame_equal(mined(store).patterns, first.patterns)
         assert mined(store).n_texts == first.n_texts
+        by_hand = store.sql("select solution_summary from solutions where cluster_id is null")
+        assert by_hand["solution_summary"].to_list() == ["by hand"]
 
     def test_another_store_with_the_same_content_has_the_same_ids(self, found, store):
         keep(store, tasks(900, 1))
@@ -148,23 +158,16 @@ def test_wordings_that_differ_in_case_and_punctuation_are_one(store):
 def test_a_store_with_nothing_to_mine_says_so(store):
     assert mined(store).summary() == "no patterns were mined yet: `learnlab mine` does"
     assert mine(store).summary() == "there are no tasks to mine"
-    keep(store, tasks(20, 0), encode=False)
+    keep(store, tasks(6, 0), encode=False)
     result = mine(store)
-    assert result.n_without_vector == store.sql("select count(*) from texts").item() > 10
+    assert result.n_without_vector == store.sql("select count(*) from texts").item() > 3
     assert "`learnlab encode` first" in result.summary()
     assert result.outlier_rate is None
     assert result.patterns.columns == mined(store).patterns.columns
-
-
-def test_a_model_that_is_not_there_has_no_vectors(store):
-    keep(store, tasks(20, 0))
+    encode_waiting(store, WordEncoder())
     assert "`learnlab encode` first" in mine(store, encoder_key="another@1").summary()
-
-
-def test_a_few_tasks_are_no_cluster(store):
-    keep(store, tasks(6, 0))
-    result = mine(store)
-    assert (len(result.clusters), result.n_texts, result.n_outliers) == (0, 6, 6)
+    few = mine(store)
+    assert (len(few.clusters), few.outlier_rate) == (0, 1.0)
 
 
 def test_hostile_words_stay_words(store):
@@ -216,15 +219,6 @@ def test_what_is_forgotten_while_mining_does_not_come_back(store, monkeypatch):
         mine(store)
 
 
-def test_rows_that_were_not_mined_stay(store):
-    keep(store, tasks(200, 1))
-    with store.writing() as connection:
-        connection.execute("insert into solutions (pattern_id, solution_summary) values (uuid(), 'by hand')")
-    mine(store)
-    mine(store)
-    assert store.sql("select count(*) from solutions where cluster_id is null").item() == 1
-
-
 def test_a_pattern_that_is_not_used_any_more_is_dying(store):
     frame = tasks(900, 7)
     end = START.replace(tzinfo=None) + timedelta(days=100)
@@ -240,3 +234,28 @@ def test_a_pattern_that_is_not_used_any_more_is_dying(store):
     dying = patterns.filter(trend="dying")
     assert set(dying["solution_summary"].str.split(" ").list.first()) == {"plain"}
     assert (dying["n_recent"] == 0).all()
+
+
+def test_solution_patterns_carry_the_lift_that_was_mined(found):
+    async def ask():
+        async with LearningDatabase(found[0].path) as db:
+            return await db.get_solution_patterns(limit=100)
+
+    rows = asyncio.run(ask())
+    mined_lifts = set(mined(found[0]).patterns["lift"])
+    assert {row["lift"] for row in rows} <= mined_lifts
+    sound = [row for row in rows if row["solution_summary"].startswith("sound")]
+    assert {row["verdict"] for row in sound} == {"works"}
+    assert all(row["lift_low"] < row["lift"] < row["lift_high"] and row["task_context"] for row in sound)
+
+
+def test_solution_patterns_without_mining_have_no_lift(store):
+    keep(store, tasks(60, 1), encode=False)
+
+    async def ask():
+        async with LearningDatabase(store.path) as db:
+            return await db.get_solution_patterns(min_usage=1, limit=3)
+
+    rows = asyncio.run(ask())
+    assert len(rows) == 3
+    assert [(row["lift"], row["verdict"]) for row in rows] == [(None, None)] * 3

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from encoders import WordEncoder
@@ -14,7 +16,7 @@ from learnlab.reports import search_asking, search_estimates
 from learnlab.reports.search_box import STANDS, SearchBox, answer_html
 from learnlab.search.backlog import encode_waiting
 from learnlab.search.found import Found
-from learnlab.store import Store
+from learnlab.store import Store, sqlfiles
 from learnlab.store.frames import conform
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -63,7 +65,7 @@ def box(filled: Path) -> SearchBox:
 
 def test_what_is_typed_is_looked_for_and_every_text_is_escaped(box: SearchBox) -> None:
     box.text.value = f"render {HOSTILE}"
-    assert "2 found, the nearest with a similarity of 1.00." in box.answer.value
+    assert "10 found, the nearest with a similarity of 1.00." in box.answer.value
     assert "&lt;/script&gt;&lt;img src=x" in box.answer.value
     assert "<img" not in box.answer.value
     box.text.value = "  "
@@ -72,12 +74,13 @@ def test_what_is_typed_is_looked_for_and_every_text_is_escaped(box: SearchBox) -
 
 def test_choices_narrow_what_is_found(box: SearchBox) -> None:
     box.text.value = "clip the date"
-    assert "shop" in box.answer.value
-    assert "onerror" in box.answer.value
+    assert box.answer.value.startswith("<p>10 found")
     box.repo.value = "shop"
-    assert "onerror" not in box.answer.value
+    assert box.answer.value.startswith("<p>5 found")
     box.tier.value = "small"
-    assert "Nothing found: the nearest has a similarity of" in box.answer.value
+    assert box.answer.value.startswith("<p>3 found, the nearest with a similarity of 0.6")
+    assert ": none reaches 0.70" in box.answer.value
+    assert "clip the date" not in box.answer.value
     box.mode.value = "by words"
     assert box.answer.value.startswith("<p>1 found.</p>")
     assert "pad the date" in box.answer.value
@@ -160,3 +163,20 @@ def test_a_page_stops_gently_where_nothing_can_be_compared(
     assert said.startswith("No search by meaning here: ")
     said = _stopped(lambda: search_asking.ask("pad it", attempts, store.path, encoder=WordEncoder()), capsys)
     assert said.startswith("No task here can be compared yet")
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("repos", {"n": 1}),
+        ("text_vectors", {"model_key": "words@1", "task_ids": [f"00000000-0000-4000-8000-{i:012d}" for i in range(6)]}),
+        ("vector_of_text", {"model_key": "words@1", "text": HOSTILE}),
+    ],
+)  # fmt: skip
+def test_the_header_of_a_query_says_what_it_does(filled: Path, name: str, params: dict[str, object]) -> None:
+    query = sqlfiles.load("queries", name)
+    frame = Store(filled).query(name, params)
+    assert list(query.columns) == frame.columns
+    assert frame.height == {"repos": 1, "text_vectors": 5, "vector_of_text": 0}[name]
+    without_parameters = re.sub(r"\$\w+", "null", query.text)
+    assert sorted(duckdb.connect().get_table_names(without_parameters)) == sorted(query.reads)

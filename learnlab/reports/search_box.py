@@ -12,8 +12,9 @@ from learnlab.models import Tier
 from learnlab.reports.search_estimates import why
 from learnlab.reports.tables import escape, table_html
 from learnlab.search import similar
+from learnlab.search.asked import THRESHOLD
 from learnlab.search.encoder import Encoder
-from learnlab.search.found import Found
+from learnlab.search.found import Found, Mode
 from learnlab.store import Store
 
 ANY = "any"
@@ -21,7 +22,7 @@ ANY = "any"
 
 _MOST_REPOS = 200
 
-MODES = {"by meaning": "semantic", "by words": "words", "by both": "hybrid"}
+MODES: dict[str, Mode] = {"by meaning": "semantic", "by words": "words", "by both": "hybrid"}
 """How to search, in words, and as `find_similar` calls it."""
 
 STANDS = "In JupyterLab a search box stands here."
@@ -57,21 +58,18 @@ _COLUMNS = (
 def answer_html(found: Found) -> str:
     """Return what a search found as HTML for a widget: a line on how near it is, and a table, all of it escaped.
 
-    >>> print(answer_html(Found(best_similarity=0.31, threshold=0.7)))
-    <p>Nothing found: the nearest has a similarity of 0.31, below the threshold of 0.70.</p>
+    >>> print(answer_html(Found()))
+    <p>Nothing found.</p>
     """
-    best = found.best_similarity
-    if found:
-        line = f"{len(found)} found" + (
-            f", the nearest with a similarity of {best:.2f}" if best is not None else ""
+    best = found.best_similarity if found.mode == "semantic" else None
+    line = f"{len(found):,} found" if found else "Nothing found"
+    if found and best is not None:
+        line += f", the nearest with a similarity of {best:.2f}"
+        line += (
+            f": none reaches {THRESHOLD:.2f}, from which on a search calls it similar"
+            if best < THRESHOLD
+            else ""
         )
-    elif best is not None and found.threshold is not None and best < found.threshold:
-        line = (
-            f"Nothing found: the nearest has a similarity of {best:.2f}, below the threshold of "
-            f"{found.threshold:.2f}"
-        )
-    else:
-        line = "Nothing found"
     waits = (
         f" {found.n_not_searchable:,} executions are not searchable yet: `learnlab encode` makes them so."
         if found.n_not_searchable
@@ -132,6 +130,7 @@ class SearchBox:
                 tier=tier,
                 limit=self._limit,
                 days_back=None,
+                threshold=None,
                 mode=MODES[self.mode.value],
                 encoder=self._encoder,
             )

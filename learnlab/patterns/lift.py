@@ -80,6 +80,8 @@ def lifts(strata: pl.DataFrame) -> pl.DataFrame:
     and Proportions", 3rd edition, chapter 19). It is as sure as a rate from n = 1 / Σ (w_s²/n_s) verdicts, its
     effective number (L. Kish, "Survey Sampling", 1965), whose Wilson interval it gets; the difference has
     Newcombe's interval. Verdicts count as independent: several attempts at one problem make it too narrow.
+    Over 500 draws of outcomes from a known truth the 95 % interval covers 96 % with 5 to 29 verdicts and 95.5 %
+    with more; below 5 verdicts it can fall to 85 % for a pattern whose truth lies near 0 or 1.
 
     >>> row = {"pattern": 0, "n_with": 70, "x_with": 56, "n_without": 80, "x_without": 48}
     >>> lifts(pl.DataFrame([row])).select(pl.col("lift", "lift_low", "lift_high").round(4)).row(0)

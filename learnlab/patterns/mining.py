@@ -40,7 +40,10 @@ def mine(db: str | Path | Store = "", *, seed: int = 0, encoder_key: str | None 
     model that has most unless `encoder_key` names another. The same store and seed give the same rows. The
     store is held to read and to write, not between.
 
-    On the simulated fleet (seed 0, 20,000 executions, MiniLM) FIGURES.
+    On the simulated fleet (20,000 executions, MiniLM) all 19 patterns that are said to work do, and 29 of 30
+    anti-patterns are; of those with 50 verdicts or more, 17 of 21 planted to work and 16 of 16 planted to fail
+    are found. Of the topics 18 of 42 have a pattern that is found to work, as 3 texts in 10 are in no cluster
+    and topics fall into several; how it would be with perfect clusters: docs/decisions/0023-patterns.md.
 
     Raises:
         SearchError: when scikit-learn is not installed, or something is forgotten each time that it is mined.

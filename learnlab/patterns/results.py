@@ -47,8 +47,8 @@ class Mined:
     `clusters` has a row a cluster, largest first: cluster_id, name, terms, n_texts, n_executions, repos,
     task_types, embedding. `patterns` has a row a cluster and solution, by the lower end of the lift; its
     columns are described in the table `solutions`. `n_texts` were looked at, `n_outliers` of them are like no
-    others and in no cluster; `n_without_vector` could not be looked at. `n_uses_named` executions name a
-    solution, `n_verdicts` have a trusted verdict. `mined_at` (UTC) is None where nothing was mined.
+    others and in no cluster; `n_without_vector` could not be looked at. `mined_at` (UTC) is None where nothing
+    was mined, and `note` then says why.
     """
 
     clusters: pl.DataFrame

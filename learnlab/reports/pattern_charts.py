@@ -40,9 +40,7 @@ def lifts(patterns: pl.DataFrame, n: int = 10) -> Figure:
     n_known = patterns["lift"].count()
     left_out = f" Shown: {rows.height} of {n_known}." if rows.height < n_known else ""
     says = "Lift of patterns with 95 % intervals: what works, what does not, and what is too little known."
-    subtitle = (
-        f"line: 95 % interval (not shrunk) · colour: with false discoveries held in check.{left_out}"
-    )
+    subtitle = f"line: 95 % interval (not shrunk) · colour: with false discoveries held in check.{left_out}"
     return marks.finished(chart, "What a solution adds, where it was used", subtitle, says)
 
 

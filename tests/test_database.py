@@ -237,3 +237,23 @@ def test_closing_twice_at_once_does_no_harm(tmp_path):
         await asyncio.gather(db.close(), db.close())
 
     run(use())
+
+
+def test_searches_at_once_and_a_record_stored_meanwhile(tmp_path, make_record):
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db", WordEncoder()) as db:
+            await db.store_executions(
+                [make_record(task_id=f"t{i}", task_description=f"Split part {i}") for i in range(20)]
+            )
+            await db.find_similar_executions("Split part 1")
+            *found, _ = await asyncio.gather(
+                *(db.find_similar_executions(f"Split part {i}", limit=1) for i in range(8)),
+                db.store_execution(make_record(task_id="new", task_description="Something new")),
+            )
+            return [rows[0]["external_id"] for rows in found], await db.find_similar_executions(
+                "Something new"
+            )
+
+    at_once, after = run(use())
+    assert at_once == [f"t{i}" for i in range(8)]
+    assert [row["external_id"] for row in after] == ["new"]

@@ -396,3 +396,36 @@ def test_inside_a_hold_the_store_is_asked_once_how_much_it_holds(small, monkeypa
         connection.execute("delete from executions where task_id = $id", {"id": before["task_id"]})
         after = find_similar(TEXTS[0], small, encoder=WordEncoder(), limit=1)[0]
     assert after["task_id"] != before["task_id"]
+
+
+def test_the_named_model_is_loaded_when_it_is_needed_and_once(store, make_frame, monkeypatch):
+    from learnlab.search import encoders
+
+    asked = []
+    monkeypatch.setattr(
+        encoders, "encoder", lambda name: asked.append(name) or WordEncoder("all-MiniLM-L6-v2@53aa51172d14")
+    )
+    monkeypatch.setattr(chosen, "_loaded", set())
+    store.add(conform(make_frame(1, task_description="Split"))[0])
+    found = find_similar("Split it", store, encoder="all-MiniLM-L6-v2", threshold=0.5)
+    assert (texts_of(found), found.model) == (["Split"], "all-MiniLM-L6-v2@53aa51172d14")
+    assert asked == ["all-MiniLM-L6-v2"]
+    assert chosen.Chosen().is_loaded
+    assert texts_of(find_similar("Split that", store, threshold=0.5)) == ["Split"]
+
+
+def test_texts_that_wait_for_a_model_that_is_missing_hinder_nobody_with_a_vector(
+    small, make_frame, monkeypatch
+):
+    small.add(conform(make_frame(1, 50, task_description="Teach the parser umlauts"))[0])
+    key = small.sql("select model_key from search.models").item()
+
+    def missing(self):
+        raise SearchError("searching by meaning needs onnxruntime")
+
+    monkeypatch.setattr(chosen.Chosen, "key", property(lambda self: key))
+    monkeypatch.setattr(chosen.Chosen, "encoder", missing)
+    found = find_similar(TEXTS[0], small)
+    assert (len(found), found.n_not_searchable) == (2, 1)
+    with pytest.raises(SearchError, match="needs onnxruntime"):
+        find_similar("Something new", small)

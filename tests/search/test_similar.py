@@ -425,7 +425,7 @@ def test_texts_that_wait_for_a_model_that_is_missing_hinder_nobody_with_a_vector
 
     monkeypatch.setattr(chosen.Chosen, "key", property(lambda self: key))
     monkeypatch.setattr(chosen.Chosen, "encoder", missing)
-    found = find_similar(TEXTS[0], small)
+    found = find_similar(TEXTS[0], small, threshold=0.9)
     assert (len(found), found.n_not_searchable) == (2, 1)
     with pytest.raises(SearchError, match="needs onnxruntime"):
         find_similar("Something new", small)

@@ -36,6 +36,7 @@ _HOME = {
     "similar_to": "learnlab.search.similar",
     "Mined": "learnlab.patterns",
     "mine_patterns": "learnlab.patterns",
+    "mined_patterns": "learnlab.patterns",
     "LearnlabSpanProcessor": "learnlab.capture.spans.processor",
     "MessageBus": "learnlab.capture.messages.bus",
     "TelemetryCapture": "learnlab.capture.telemetry",

@@ -68,6 +68,6 @@ def search(task_description: str | None, task_id: str | None, db: str, **asked: 
 @click.option("--seed", type=int, default=0, show_default=True)
 def mine(db: str, seed: int) -> None:
     """Mine what solves what from clusters of similar tasks, in place of what was mined before."""
-    from learnlab.patterns import mine as mine_patterns
+    from learnlab.patterns import mine_patterns
 
     click.echo(mine_patterns(_there(db), seed=seed).summary())

@@ -14,7 +14,7 @@ from learnlab.models import now
 from learnlab.patterns import identity, material, naming
 from learnlab.patterns.clusters import clusters
 from learnlab.patterns.material import Material
-from learnlab.patterns.results import Mined, mined
+from learnlab.patterns.results import Mined, mined_patterns
 from learnlab.patterns.solutions import ANTI_PATTERN, patterns
 from learnlab.store import Store
 from learnlab.store.connection import lent, transaction
@@ -32,7 +32,7 @@ _WRITE = (
 )
 
 
-def mine(db: str | Path | Store = "", *, seed: int = 0, encoder_key: str | None = None) -> Mined:
+def mine_patterns(db: str | Path | Store = "", *, seed: int = 0, encoder_key: str | None = None) -> Mined:
     """Mine a store's patterns, keep them in it in place of those of the last time, and return them.
 
     Texts with a vector are clustered, the solutions used in each cluster are compared with what else was done
@@ -49,15 +49,15 @@ def mine(db: str | Path | Store = "", *, seed: int = 0, encoder_key: str | None 
         SearchError: when scikit-learn is not installed, or something is forgotten each time that it is mined.
         StoreError: when there is no such store, or it cannot be written.
 
-    >>> print(mine("sample").summary())  # doctest: +SKIP
+    >>> print(mine_patterns("sample").summary())  # doctest: +SKIP
     """
     store = db if isinstance(db, Store) else Store(db)
     for _ in range(_TRIES):
         given = material.read(store, encoder_key)
         if not len(given.hashes):
-            return _nothing(mined(store), given)
+            return _nothing(mined_patterns(store), given)
         if _kept(store, given, seed):
-            return replace(mined(store), n_without_vector=given.n_without_vector)
+            return replace(mined_patterns(store), n_without_vector=given.n_without_vector)
     raise SearchError(f"{store.name}: texts were forgotten or archived while it was mined: mine again")
 
 

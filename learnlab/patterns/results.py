@@ -98,13 +98,13 @@ def read(connection: duckdb.DuckDBPyConnection) -> Mined:
     )
 
 
-def mined(db: str | Path | Store = "") -> Mined:
+def mined_patterns(db: str | Path | Store = "") -> Mined:
     """Return what the last mining of a store found, without mining again.
 
     Raises:
         StoreError: when there is no such store.
 
-    >>> mined("sample").summary()  # doctest: +SKIP
+    >>> mined_patterns("sample").summary()  # doctest: +SKIP
     """
     store = db if isinstance(db, Store) else Store(db)
     with store.reading() as connection:

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from learnlab.errors import SearchError
-from learnlab.patterns import Mined, mine, mined
+from learnlab.patterns import Mined, mine_patterns, mined_patterns
 from learnlab.patterns.solutions import ANTI_PATTERN, TOO_FEW_TO_TELL, WORKS
 from learnlab.reports.publish import stop
 from learnlab.reports.search_estimates import Map, plane
@@ -30,7 +30,7 @@ def patterns(db: str | Path = "", *, seed: int = 0, anew: bool = True) -> Mined:
         StoreError: when there is no such store, or it cannot be written.
     """
     try:
-        found = mine(db, seed=seed) if anew else mined(db)
+        found = mine_patterns(db, seed=seed) if anew else mined_patterns(db)
     except SearchError as error:
         stop(f"No patterns here: {error}")
     if found.note:

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from learnlab.database import LearningDatabase
 from learnlab.errors import SearchError
-from learnlab.patterns import material, mine, mined
+from learnlab.patterns import material, mine_patterns, mined_patterns
 from learnlab.search.backlog import encode_waiting
 from learnlab.store import Store
 
@@ -29,7 +29,7 @@ def members(store):
 def found(tmp_path_factory, empty):
     store = Store(shutil.copy(empty, tmp_path_factory.mktemp("planted") / "s.duckdb"))
     keep(store, tasks(900, 1))
-    return store, mine(store)
+    return store, mine_patterns(store)
 
 
 class TestPlanted:
@@ -94,23 +94,23 @@ class TestPlanted:
             connection.execute(
                 "insert into solutions (pattern_id, solution_summary) values (uuid(), 'by hand')"
             )
-        again = mine(store)
+        again = mine_patterns(store)
         assert_frame_equal(again.patterns, first.patterns)
         assert_frame_equal(again.clusters, first.clusters)
-        assert_frame_equal(mined(store).patterns, first.patterns)
-        assert mined(store).n_texts == first.n_texts
+        assert_frame_equal(mined_patterns(store).patterns, first.patterns)
+        assert mined_patterns(store).n_texts == first.n_texts
         by_hand = store.sql("select solution_summary from solutions where cluster_id is null")
         assert by_hand["solution_summary"].to_list() == ["by hand"]
 
     def test_another_store_with_the_same_content_has_the_same_ids(self, found, store):
         keep(store, tasks(900, 1))
-        assert_frame_equal(mine(store).patterns, found[1].patterns)
+        assert_frame_equal(mine_patterns(store).patterns, found[1].patterns)
 
     def test_a_cluster_that_grows_keeps_its_id(self, found):
         store, first = found
         before = members(store)
         keep(store, tasks(500, 1, first=900))
-        after = mine(store)
+        after = mine_patterns(store)
         assert set(first.clusters["cluster_id"]) & set(after.clusters["cluster_id"])
         moved = before.join(members(store), on="text").drop_nulls()
         assert (moved["cluster_id"] == moved["cluster_id_right"]).mean() > 0.9
@@ -118,14 +118,14 @@ class TestPlanted:
 
 def test_noise_is_not_called_a_pattern(store):
     keep(store, tasks(900, 2, rates=dict.fromkeys(RATES, 0.7)))
-    result = mine(store)
+    result = mine_patterns(store)
     assert len(result.patterns) >= 12
     assert kinds(result.patterns).keys() == {"too few to tell"}
 
 
 def test_a_verdict_from_a_heuristic_counts_for_nothing(store):
     keep(store, tasks(300, 3).with_columns(success_source=pl.lit("heuristic")))
-    patterns = mine(store).patterns
+    patterns = mine_patterns(store).patterns
     assert patterns["n_verdicts"].sum() == 0
     assert patterns["success_rate"].null_count() == patterns["lift"].null_count() == len(patterns) > 0
     assert kinds(patterns).keys() == {"too few to tell"}
@@ -133,7 +133,7 @@ def test_a_verdict_from_a_heuristic_counts_for_nothing(store):
 
 def test_without_solutions_there_are_clusters_and_no_patterns(store):
     keep(store, tasks(300, 3).with_columns(solution_summary=pl.lit(None, dtype=pl.String)))
-    result = mine(store)
+    result = mine_patterns(store)
     assert len(result.clusters) >= 3
     assert len(result.patterns) == 0
     assert "0 patterns" in result.summary()
@@ -142,7 +142,7 @@ def test_without_solutions_there_are_clusters_and_no_patterns(store):
 def test_where_only_successes_name_their_solution_nothing_works(store):
     named = pl.when("success").then("solution_summary")
     keep(store, tasks(600, 4).with_columns(solution_summary=named))
-    assert kinds(mine(store).patterns).keys() == {"too few to tell"}
+    assert kinds(mine_patterns(store).patterns).keys() == {"too few to tell"}
 
 
 def test_wordings_that_differ_in_case_and_punctuation_are_one(store):
@@ -150,23 +150,23 @@ def test_wordings_that_differ_in_case_and_punctuation_are_one(store):
     summary = pl.col("solution_summary")
     other = pl.when(pl.int_range(pl.len()) % 3 == 0).then(summary.str.to_uppercase() + "!").otherwise(summary)
     keep(store, frame.with_columns(other))
-    patterns = mine(store).patterns
+    patterns = mine_patterns(store).patterns
     assert not patterns["solution_summary"].str.ends_with("!").any()
     assert patterns["usage_count"].sum() > 0.85 * len(frame)
 
 
 def test_a_store_with_nothing_to_mine_says_so(store):
-    assert mined(store).summary() == "no patterns were mined yet: `learnlab mine` does"
-    assert mine(store).summary() == "there are no tasks to mine"
+    assert mined_patterns(store).summary() == "no patterns were mined yet: `learnlab mine` does"
+    assert mine_patterns(store).summary() == "there are no tasks to mine"
     keep(store, tasks(6, 0), encode=False)
-    result = mine(store)
+    result = mine_patterns(store)
     assert result.n_without_vector == store.sql("select count(*) from texts").item() > 3
     assert "`learnlab encode` first" in result.summary()
     assert result.outlier_rate is None
-    assert result.patterns.columns == mined(store).patterns.columns
+    assert result.patterns.columns == mined_patterns(store).patterns.columns
     encode_waiting(store, WordEncoder())
-    assert "`learnlab encode` first" in mine(store, encoder_key="another@1").summary()
-    few = mine(store)
+    assert "`learnlab encode` first" in mine_patterns(store, encoder_key="another@1").summary()
+    few = mine_patterns(store)
     assert (len(few.clusters), few.outlier_rate) == (0, 1.0)
 
 
@@ -174,29 +174,29 @@ def test_hostile_words_stay_words(store):
     hostile = "'; drop table clusters; -- <script>alert(1)</script> {0} $name %s"
     text = pl.col("task_description") + f" {hostile}"
     keep(store, tasks(200, 6).with_columns(text, solution_summary=pl.lit(hostile)))
-    result = mine(store)
+    result = mine_patterns(store)
     assert set(result.patterns["solution_summary"]) == {hostile}
     assert all("<" not in name and ";" not in name and "$" not in name for name in result.clusters["name"])
 
 
 def test_what_was_forgotten_is_in_no_pattern_and_ids_come_back(store):
     keep(store, tasks(600, 1))
-    first = mine(store)
+    first = mine_patterns(store)
     store.forget(repo="quay")
     assert store.sql("select count(*) from clusters").item() == 0
     assert store.sql("select count(*) from solutions").item() == 0
-    again = mine(store)
+    again = mine_patterns(store)
     assert "quay" not in {repo for repos in again.clusters["repos"] for repo in repos}
     assert set(again.clusters["cluster_id"]) & set(first.clusters["cluster_id"])
 
 
 def test_retention_takes_texts_out_of_their_clusters(store):
     keep(store, tasks(600, 1))
-    mine(store)
+    mine_patterns(store)
     store.retain(7)
     n = store.sql("select count(*) from cluster_texts where text_hash not in (select text_hash from texts)")
     assert n.item() == 0
-    assert 0 < mined(store).n_texts < 600
+    assert 0 < mined_patterns(store).n_texts < 600
 
 
 def test_what_is_forgotten_while_mining_does_not_come_back(store, monkeypatch):
@@ -210,13 +210,13 @@ def test_what_is_forgotten_while_mining_does_not_come_back(store, monkeypatch):
         return read(given, wanted)
 
     monkeypatch.setattr(material, "texts", forgetting)
-    result = mine(store)
+    result = mine_patterns(store)
     assert "quay" not in {repo for repos in result.clusters["repos"] for repo in repos}
     times = count()
     monkeypatch.setattr(material, "n_gone", lambda connection: next(times))
     monkeypatch.setattr(material, "texts", read)
     with pytest.raises(SearchError, match="mine again"):
-        mine(store)
+        mine_patterns(store)
 
 
 def test_a_pattern_that_is_not_used_any_more_is_dying(store):
@@ -230,7 +230,7 @@ def test_a_pattern_that_is_not_used_any_more_is_dying(store):
         "solution_summary"
     )
     keep(store, frame.with_columns(solution_summary=summary, timestamp=at))
-    patterns = mine(store).patterns.filter(pl.col("usage_count") >= 40)
+    patterns = mine_patterns(store).patterns.filter(pl.col("usage_count") >= 40)
     dying = patterns.filter(trend="dying")
     assert set(dying["solution_summary"].str.split(" ").list.first()) == {"plain"}
     assert (dying["n_recent"] == 0).all()
@@ -242,7 +242,7 @@ def test_solution_patterns_carry_the_lift_that_was_mined(found):
             return await db.get_solution_patterns(limit=100)
 
     rows = asyncio.run(ask())
-    mined_lifts = set(mined(found[0]).patterns["lift"])
+    mined_lifts = set(mined_patterns(found[0]).patterns["lift"])
     assert {row["lift"] for row in rows} <= mined_lifts
     sound = [row for row in rows if row["solution_summary"].startswith("sound")]
     assert {row["verdict"] for row in sound} == {"works"}

@@ -36,10 +36,12 @@ DATA = ROOT.parent / "shared" / "data"
 KEPT = ROOT / "build" / "bench"
 """Where the stores stay, so that the next run need not encode their texts again."""
 
-N_TEXTS = 2_000
+N_TEXTS = 1_000
 """Questions that are searched; under BENCH_FULL=1 all of them."""
-N_QUERIES = 1_000
-"""Questions that ask; under BENCH_FULL=1 twice as many."""
+N_QUERIES = 300
+"""Questions that ask."""
+N_QUERIES_IN_FULL = 2_000
+"""Questions that ask under BENCH_FULL=1."""
 DEPTH = 100
 """Places of a ranking in which the first relevant text is looked for."""
 
@@ -244,7 +246,7 @@ def measure() -> Iterator[Figure]:
         say("the quality of retrieval is left out: the folder ../shared/data is absent")
         return
     encoder = chosen_encoder()
-    n_queries = 2 * N_QUERIES if os.environ.get("BENCH_FULL") else N_QUERIES
+    n_queries = N_QUERIES_IN_FULL if os.environ.get("BENCH_FULL") else N_QUERIES
     nameless = without_names(tasks())
     for texts in (tasks(), nameless, beginnings(tasks()), beginnings(nameless), questions()):
         say(f"{texts.name}: encoding what is not encoded yet, then searching")

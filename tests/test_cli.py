@@ -185,3 +185,9 @@ def test_a_notebook_that_names_its_own_store_is_run_in_it(home):
     result = CliRunner().invoke(main, ["report", "12_live_capture", "20_tier_performance"])
     assert result.exit_code == 1
     assert "work in different stores" in result.output
+
+
+def test_a_blank_search_is_told_so(runs):
+    call("ingest", runs)
+    for asked in ("", " "):
+        assert "Error: the task description is blank" in call("search", asked, ok=False).output

@@ -57,7 +57,7 @@ def search(task_description: str | None, task_id: str | None, db: str, **asked: 
     click.echo(
         told(
             find_similar(task_description, store, **asked)
-            if task_description
+            if task_description is not None
             else similar_to(task_id or "", store, **asked)
         )
     )

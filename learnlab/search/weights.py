@@ -36,17 +36,17 @@ class Weights:
 
 
 def weights(name: str) -> Weights:
-    """Return the files of the packaged model, of a folder, or of a name on the Hugging Face hub (with @revision).
+    """Return the files of the packaged model (or ""), of a folder, or of a name on the hub (with @revision).
 
     Raises:
         SearchError: when they are missing, altered, or not of a kind that is loaded: safetensors without code.
     """
-    if name.removeprefix(_HOUSE) in (PACKAGED, PACKAGED_KEY):
+    if name.removeprefix(_HOUSE) in ("", PACKAGED, PACKAGED_KEY):
         return _packaged()
-    folder = Path(name).expanduser()
     try:
+        folder = Path(name).expanduser()
         is_folder = folder.is_dir()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last where the user of a ~user is unknown
         is_folder = False
     if not is_folder:
         return _from_hub(name)
@@ -71,7 +71,8 @@ def checked(folder: Path) -> None:
         if not (folder / path).resolve().is_relative_to(folder.resolve()):
             raise SearchError(f"{folder} names a file outside itself ({path[:100]!r}): use another model")
     for config in folder.rglob("*config.json"):
-        if "auto_map" in _json(config, dict):
+        stated = _json(config, object)  # a data_config.json, as many models on the hub have, is a list
+        if isinstance(stated, dict) and "auto_map" in stated:
             raise SearchError(f"{config} names code to run (auto_map), which is never run: use another model")
     for pickled in folder.rglob("*"):
         if pickled.suffix.lower() in _PICKLED and not any(pickled.parent.glob("*.safetensors")):

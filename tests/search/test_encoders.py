@@ -35,6 +35,7 @@ def model(tmp_path: Path) -> Path:
     (folder / "1_Pooling").mkdir(parents=True)
     (folder / "modules.json").write_text(json.dumps(MODULES))
     (folder / "config.json").write_text('{"model_type": "bert"}')
+    (folder / "data_config.json").write_text('[{"name": "what it was trained on", "weight": 1}]')
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
     (folder / "model.safetensors").write_bytes(b"weights")
     return folder
@@ -89,7 +90,9 @@ def test_pickled_weights_alone_are_refused_and_beside_safetensors_left_alone(mod
         weights(str(model))
 
 
-@pytest.mark.parametrize("name", ["a b", "a\0b", "a/b/c", "../x@y z", "x" * 5000 + "!", "name@", "日本"])
+@pytest.mark.parametrize(
+    "name", ["a b", "a\0b", "a/b/c", "~no-such-user/x", "../x@y z", "x" * 5000 + "!", "name@", "日本"]
+)
 def test_what_is_neither_folder_nor_name_is_named_as_such(name):
     with pytest.raises(SearchError, match="neither a folder nor the name of a model"):
         weights(name)
@@ -124,7 +127,8 @@ def test_a_hub_name_without_a_network_says_what_to_do(model, tmp_path, monkeypat
 
 
 def test_the_packaged_model_is_known_by_both_names_and_its_key():
-    found = {weights(n) for n in ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", PACKAGED_KEY)}
+    names = ("", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", PACKAGED_KEY)
+    found = {weights(name) for name in names}
     assert [one.key for one in found] == ["all-MiniLM-L6-v2@53aa51172d14"]
 
 

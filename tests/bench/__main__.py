@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import capture, indexes, ingestion, logs, reading, records, search
+from bench import capture, indexes, ingestion, logs, reading, records, retrieval, search, storage
 from bench.figures import Figure, keep, say, table
 from bench.fleets import make_fleet
 from learnlab.errors import SearchError
@@ -22,9 +22,12 @@ VECTORS = (1_000, 100_000, 1_000_000)
 
 OF_FLEETS = {
     "ingestion": ingestion, "reading": reading, "indexes": indexes, "records": records, "logs": logs,
-    "capture": capture,
+    "capture": capture, "storage": storage,
 }  # fmt: skip
 """The topics that are measured on a simulated fleet; all need the store that ingestion fills."""
+
+BESIDE = ("search", "retrieval")
+"""The topics with input of their own: vectors at their own sizes, real texts at their own number."""
 
 RESULTS = Path(__file__).resolve().parents[2] / "bench" / "results.json"
 
@@ -40,6 +43,8 @@ def run(topics: Sequence[str], sizes: Sequence[int], folder: Path) -> list[Figur
             figures += OF_FLEETS[name].measure(fleet)
     if not topics or "search" in topics:
         figures += _search(sizes or VECTORS, folder)
+    if not topics or "retrieval" in topics:
+        figures += retrieval.measure()
     return figures
 
 
@@ -59,8 +64,8 @@ def main() -> None:
     """Measure, print the table and keep the figures."""
     words = [word.replace(",", "").replace("_", "") for word in sys.argv[1:]]
     topics = [word for word in words if not word.isdigit()]
-    if wrong := sorted({*topics} - {*OF_FLEETS, "search"}):
-        sys.exit(f"no topic {', '.join(wrong)}: there are {', '.join(OF_FLEETS)}, search")
+    if wrong := sorted({*topics} - {*OF_FLEETS, *BESIDE}):
+        sys.exit(f"no topic {', '.join(wrong)}: there are {', '.join([*OF_FLEETS, *BESIDE])}")
     with tempfile.TemporaryDirectory(prefix="learnlab-bench-") as folder:
         os.environ["LEARNLAB_HOME"] = folder
         figures = run(topics, [int(word) for word in words if word.isdigit()], Path(folder))

@@ -18,9 +18,10 @@ class Found(list[dict[str, Any]]):
     has no vector yet), `score` (what the rows are ordered by in this mode) and `why`: {"words": the words in
     common, "fields": the fields of the filter or of the task asked for that agree}.
 
-    `best_similarity` is the highest cosine there was under the filter, whatever the threshold, null when nothing
-    was compared; `n_not_searchable` executions under no filter wait for `learnlab encode`; `model` is the
-    encoder's key and `runs_on` what did its work, empty where none was needed.
+    `best_similarity` is the highest cosine there was under the filter, whatever the threshold (in mode hybrid:
+    among the rows), null when nothing was compared; `n_not_searchable` executions under no filter wait for
+    `learnlab encode`; `model` is the encoder's key and `runs_on` what did its work, empty where none was needed;
+    `fixed` are the columns that the filter held to one value.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Found(list[dict[str, Any]]):
         n_not_searchable: int = 0,
         model: str = "",
         runs_on: str = "",
+        fixed: Iterable[str] = (),
     ) -> None:
         super().__init__(rows)
         self.query = query
@@ -43,3 +45,4 @@ class Found(list[dict[str, Any]]):
         self.n_not_searchable = n_not_searchable
         self.model = model
         self.runs_on = runs_on
+        self.fixed = tuple(fixed)

@@ -129,6 +129,7 @@ class Search:
             n_not_searchable=state.n_not_searchable,
             model=self._key,
             runs_on=self._chosen.runs_on,
+            fixed=fixed,
         )
 
 

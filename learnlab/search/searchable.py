@@ -24,15 +24,11 @@ AT_ONCE = 64
 PATIENCE = 1.0
 """Seconds that a search waits for its turn to write their vectors; then it goes on without them."""
 
-_BY_MEANING = """
-select count(*) from executions e
-where e.description_hash in (select t.text_hash from texts t anti join {table} v on v.text_hash = t.text_hash)
+_HAS_NO_VECTOR = """
+e.description_hash in (select t.text_hash from texts t anti join {table} v on v.text_hash = t.text_hash)
 """
-_BY_WORDS = """
-select count(*) from executions e
-where e.description_hash in (
-    select t.text_hash from texts t anti join search.worded w on w.text_no = t.text_no
-)
+_HAS_NO_WORDS = """
+e.description_hash in (select t.text_hash from texts t anti join search.worded w on w.text_no = t.text_no)
 """
 _N_UNWORDED = "select (select count(*) from texts) - (select count(*) from search.worded)"
 
@@ -41,7 +37,8 @@ _N_UNWORDED = "select (select count(*) from texts) - (select count(*) from searc
 class Searchable:
     """A model's vectors in a store, how many texts they are, how many texts wait, and how many executions have those.
 
-    In mode words it is the index of words that texts wait for.
+    In mode words it is the index of words that texts wait for, in mode hybrid either; a text that waits for both
+    counts twice in `n_waiting`.
     """
 
     table: VectorTable | None
@@ -52,18 +49,21 @@ class Searchable:
 
 def searchable(connection: duckdb.DuckDBPyConnection, key: str, mode: Mode) -> Searchable:
     """Return how far a store can be searched by a model, or by words."""
-    return once(connection, ("searchable", key, mode == "words"), lambda: _asked(connection, key, mode))
+    return once(connection, ("searchable", key, mode), lambda: _asked(connection, key, mode))
 
 
 def _asked(connection: duckdb.DuckDBPyConnection, key: str, mode: Mode) -> Searchable:
     table = vectors.table_of(connection, key)
     n_texts = _number(connection, f"select count(*) from {table.name}") if table else 0
-    if mode == "words":
-        n_waiting, counted = _number(connection, _N_UNWORDED), _BY_WORDS
-    else:
-        n_waiting = vectors.n_waiting(connection, key)
-        counted = _BY_MEANING.format(table=table.name) if table else "select count(*) from executions"
-    return Searchable(table, n_texts, n_waiting, _number(connection, counted) if n_waiting else 0)
+    n_waiting, lacking = 0, []
+    if mode != "words" and (n := vectors.n_waiting(connection, key)):
+        n_waiting += n
+        lacking.append(_HAS_NO_VECTOR.format(table=table.name) if table else "true")
+    if mode != "semantic" and (n := _number(connection, _N_UNWORDED)):
+        n_waiting += n
+        lacking.append(_HAS_NO_WORDS)
+    counted = f"select count(*) from executions e where {' or '.join(lacking)}"
+    return Searchable(table, n_texts, n_waiting, _number(connection, counted) if lacking else 0)
 
 
 def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -72,13 +72,13 @@ def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def make_searchable(store: Store, chosen: Chosen, mode: Mode) -> None:
-    """Embed a few of the texts that wait, or index their words; a store that is busy or read-only is left as it is."""
+    """Embed a few of the texts that wait, index their words, or both; a busy or read-only store is left as it is."""
     hasty = Store(store.path, timeout=PATIENCE)
     try:
-        if mode == "words":
+        if mode != "semantic":
             with hasty.writing() as connection:
                 index_waiting(connection)
-        else:
+        if mode != "words":
             done = backlog.encode_waiting(hasty, chosen.encoder(), limit=AT_ONCE)
             chosen.runs_on = done.runs_on
     except (StoreError, SearchError) as error:

@@ -114,6 +114,7 @@ def test_filters_keep_what_they_say_and_are_named(small):
             due = frame.filter(*(pl.col(name).eq_missing(value) for name, value in kept.items()))
             assert {row["task_id"] for row in found} == set(due["task_id"])
             assert all(set(row["why"]["fields"]) == set(kept) for row in found)
+            assert set(found.fixed) == set(kept)
 
 
 def test_the_window_counts_back_from_the_newest_or_from_a_given_time(store, make_frame):
@@ -162,6 +163,17 @@ def test_what_was_just_acknowledged_is_found(small, make_record):
     found = find_similar("Teach the parser", small, encoder=WordEncoder(), limit=1)
     assert texts_of(found) == ["Teach the parser umlauts"]
     assert found.n_not_searchable == 0
+
+
+def test_hybrid_indexes_words_that_wait_where_vectors_do_not(small):
+    with small.writing() as connection:
+        connection.execute("delete from search.words")
+        connection.execute("delete from search.worded")
+    with small.reading():
+        assert find_similar(TEXTS[3], small, encoder=WordEncoder(), mode="hybrid").n_not_searchable == 8
+    found = find_similar(TEXTS[3], small, encoder=WordEncoder(), mode="hybrid", limit=1)
+    assert (found.n_not_searchable, texts_of(found)) == (0, [TEXTS[3]])
+    assert found[0]["score"] == pytest.approx(2 / 61)
 
 
 def test_at_most_64_texts_are_embedded_first_and_the_rest_is_counted(store, make_frame):

@@ -51,6 +51,12 @@ def test_the_verdicts_come_with_their_interval_or_are_too_few(outcomes, said):
     assert said in told(Found([row(success=outcome) for outcome in outcomes])).splitlines()
 
 
+def test_an_outcome_that_was_asked_for_is_no_rate():
+    lines = told(Found([row(success=True, why={"fields": ["success"]})] * 20, fixed=["success"])).splitlines()
+    assert lines[2:3] + lines[-1:] == ["       in common: the same outcome", "by meaning"]
+    assert not [line for line in lines if "verdicts" in line or "verified" in line]
+
+
 def test_an_empty_answer_gives_the_best_score_there_was():
     empty = Found(threshold=0.7, best_similarity=0.614, n_not_searchable=1200)
     assert told(empty).splitlines() == [
@@ -59,6 +65,13 @@ def test_an_empty_answer_gives_the_best_score_there_was():
         "by meaning",
     ]
     assert told(Found(mode="words")).splitlines() == ["nothing found", "by words"]
+    assert "2 executions are not searchable by words yet" in told(Found(mode="words", n_not_searchable=2))
+
+
+def test_what_nobody_knows_is_not_told_and_one_is_one():
+    said = told(Found([row(repo="unknown", task_type="unknown")], n_not_searchable=1)).splitlines()
+    assert said[0] == " 0.50  outcome unknown · small"
+    assert "1 execution is not searchable by meaning yet: `learnlab encode`" in said
 
 
 def test_far_rows_are_said_to_be_far():
@@ -66,6 +79,7 @@ def test_far_rows_are_said_to_be_far():
         Found([row()], best_similarity=0.5)
     )
     assert "or more" not in told(Found([row()], best_similarity=0.7))
+    assert "none of these has" in told(Found([row()], mode="hybrid", best_similarity=0.5))
 
 
 def test_hostile_text_reaches_the_terminal_harmless():

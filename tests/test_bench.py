@@ -5,6 +5,7 @@ import json
 import shutil
 from contextlib import redirect_stdout
 from functools import partial
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def fleet(measured: tuple[Fleet, list[Figure]]) -> Fleet:
 def check(figures: list[Figure]) -> None:
     assert len({(figure.topic, figure.what) for figure in figures}) == len(figures)
     for figure in figures:
-        assert figure.value > 0, figure
+        assert isfinite(figure.value), figure  # a difference of two times may fall below 0 on a busy machine
         assert figure.peer_value > 0, figure
 
 

@@ -159,10 +159,24 @@ def test_what_changes_is_named_and_the_rest_counted() -> None:
 def test_texts_without_a_vector_are_said() -> None:
     found = Mined(clusters([1.0]), patterns(), n_texts=30, n_outliers=0, n_without_vector=7)
     assert plain(pattern_sentences.grouped(found)) == (
-        "Of 30 texts 30 are in 1 clusters; 0 (0.0 %) are like no others and in none. 7 more have no vector and were "
-        "not looked at: `learnlab encode`."
+        "Of 30 texts 30 are in 1 cluster; none is outside. 7 more have no vector and were not looked at: "
+        "`learnlab encode`."
     )
     assert pattern_sentences.judged(pl.DataFrame()).startswith("No solution was named often enough")
+    assert len(pattern_sentences.conclusions(found)) == 2
+    one = Mined(clusters([1.0]), patterns(), n_texts=30, n_outliers=1, n_without_vector=1)
+    said = plain(pattern_sentences.grouped(one))
+    assert "1 cluster; 1 (3.3 %) is like no others" in said
+    assert "1 more has no vector and was" in said
+
+
+def test_a_pattern_keeps_its_cluster_however_long_its_solution_is() -> None:
+    rows = pattern_estimates.strongest(
+        patterns(("a" * 300 + "1", "works", 0.2), ("a" * 300 + "2", "works", 0.3))
+    )
+    assert rows["row"].to_list() == ["a" * 79 + "… · dates", "a" * 79 + "… · dates (2)"]
+    axis = pattern_charts.lifts(patterns(("retry", "works", 0.2))).to_dict()
+    assert "indexof(datum.label, ' · ')" in str(axis)
 
 
 @pytest.mark.parametrize(

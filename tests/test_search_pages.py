@@ -218,6 +218,9 @@ def test_a_difference_between_similar_and_others_is_told_by_its_interval() -> No
         search_estimates.success(few), "success_rate", "rate", "n_verdicts", "success rate"
     )
     assert said == "Too few to tell the success rate of similar tasks: 9 are known."
+    many = search_estimates.success(few).with_columns(n_verdicts=pl.lit(40), n_problems=pl.lit(3))
+    said = search_sentences.beside(many, "success_rate", "rate", "n_verdicts", "success rate")
+    assert said == "Too few to tell the success rate of similar tasks: 40 are known, on 3 problems."
     alone = search_estimates.beside_others(rows[:60], rows[:60])
     said = search_sentences.beside(
         search_estimates.success(alone), "success_rate", "rate", "n_verdicts", "success rate"

@@ -109,12 +109,21 @@ def ranked(frame: pl.DataFrame, names: str, order: list[str]) -> pl.DataFrame:
     return frame.join(places, on=names, how="left", maintain_order="left")
 
 
-def rows_of(names: str, *, is_path: bool = False) -> alt.Y:
-    """Return the vertical axis with a row a name, in the order of `ranked`; a long path loses its beginning."""
+_TWO_LINES = "[slice(datum.label, 0, indexof(datum.label, ' · ')), slice(datum.label, indexof(datum.label, ' · ') + 3)]"
+
+
+def rows_of(names: str, *, is_path: bool = False, is_pair: bool = False) -> alt.Y:
+    """Return the vertical axis with a row a name, in the order of `ranked`; a long path loses its beginning.
+
+    A pair ("what · where") stands on two lines, so that neither half is cut away for the other.
+    """
     by_rank = alt.EncodingSortField("_row", op="min", order="ascending")
     tail = "length(datum.label) > 29 ? '…' + slice(datum.label, -28) : datum.label"
-    told = tail if is_path else alt.Undefined
-    axis = alt.Axis(labelLimit=220, labelPadding=8, ticks=False, domain=False, labelExpr=told)
+    pair = f"indexof(datum.label, ' · ') < 0 ? datum.label : {_TWO_LINES}"
+    told = tail if is_path else pair if is_pair else alt.Undefined
+    axis = alt.Axis(
+        labelLimit=290 if is_pair else 220, labelPadding=8, ticks=False, domain=False, labelExpr=told
+    )
     return alt.Y(f"{names}:N", sort=by_rank, title=None, axis=axis)
 
 
@@ -163,13 +172,14 @@ def dots(
     by_tier: bool = False,
     colour: alt.Color | None = None,
     order: list[str] | None = None,
+    is_pair: bool = False,
 ) -> Figure:
     """Return a row a name, the highest on top: a dot, its interval as a line, and n at the right.
 
     `by_tier` gives the dots their tier's colour, `colour` another one; else they are dark grey, which is no tier's.
     """
     highest = frame.sort(measure.column, descending=True, nulls_last=True)[names].unique(maintain_order=True)
-    frame, row = ranked(frame, names, order or highest.to_list()), rows_of(names)
+    frame, row = ranked(frame, names, order or highest.to_list()), rows_of(names, is_pair=is_pair)
     drawn = tier_colour() if by_tier else colour or alt.value(INK)
     base = alt.Chart(frame.drop_nulls(measure.column)).encode(y=row, tooltip=measure.tips(frame, names))
     counted = alt.Chart(frame.with_columns(_n=pl.col(n))).transform_calculate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import polars as pl
 
@@ -20,8 +22,8 @@ COLOURS = dict(zip(VERDICTS, ("#0072B2", "#D55E00", "#8C8C8C"), strict=True))
 _HOLDS_COLOURS = dict(zip(HOLDS, ("#0072B2", "#D55E00", "#CC79A7", "#B0B0B0"), strict=True))
 
 
-def _legend(values: list[str]) -> alt.Legend:
-    return alt.Legend(title=None, orient="top", values=values)
+def _legend(values: list[str], title: str | None = None) -> alt.Legend:
+    return alt.Legend(title=title, orient="top", values=values)
 
 
 def lifts(patterns: pl.DataFrame, n: int = 10) -> Figure:
@@ -29,14 +31,14 @@ def lifts(patterns: pl.DataFrame, n: int = 10) -> Figure:
 
     `patterns` are those of a mining.
     """
-    rows = strongest(patterns, n).with_columns(
-        row=pl.col("row").map_elements(lambda name: shortened(name, 160), return_dtype=pl.String)
-    )
+    rows = strongest(patterns, n)
     present = [verdict for verdict in VERDICTS if verdict in rows["verdict"].to_list()]
     scale = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
     colour = alt.Color("verdict:N", scale=scale, legend=_legend(present))
     order = rows["row"].unique(maintain_order=True).to_list()
-    chart = marks.vertical_line(0.0) + marks.dots(rows, "row", LIFT, "n_compared", colour=colour, order=order)
+    chart = marks.vertical_line(0.0) + marks.dots(
+        rows, "row", LIFT, "n_compared", colour=colour, order=order, is_pair=True
+    )
     n_known = patterns["lift"].count()
     left_out = f" Shown: {rows.height} of {n_known}." if rows.height < n_known else ""
     says = "Lift of patterns with 95 % intervals: what works, what does not, and what is too little known."
@@ -50,9 +52,7 @@ def universal(patterns: pl.DataFrame, n: int = 15) -> Figure:
     Shown are the `n` with the highest lower end of the lift.
     """
     kept = patterns.filter("is_universal", verdict=VERDICTS[0]).drop_nulls("lift_low")
-    rows = strongest(kept, n).with_columns(
-        row=pl.col("row").map_elements(lambda name: shortened(name, 160), return_dtype=pl.String)
-    )
+    rows = strongest(kept, n)
     measure = Measure("success_rate", "success rate", "rate", domain=(0.0, 1.0))
     order = rows["row"].unique(maintain_order=True).to_list()
     ticks = (
@@ -60,12 +60,12 @@ def universal(patterns: pl.DataFrame, n: int = 15) -> Figure:
         .mark_tick(thickness=3, size=18, color=marks.PALE)
         .encode(
             x=alt.X("base_rate:Q"),
-            y=marks.rows_of("row"),
+            y=marks.rows_of("row", is_pair=True),
             tooltip=[alt.Tooltip("row:N"), alt.Tooltip("base_rate:Q", title="without it", format=".1%")],
         )
     )
     drawn = rows.drop("lift", "lift_low", "lift_high")
-    chart = marks.dots(drawn, "row", measure, "n_verdicts", order=order) + ticks
+    chart = marks.dots(drawn, "row", measure, "n_verdicts", order=order, is_pair=True) + ticks
     left_out = f" Shown: {rows.height} of {kept.height}." if rows.height < kept.height else ""
     says = "Success rate of the universal patterns that work, with 95 % intervals, and the rate without them."
     subtitle = (
@@ -89,22 +89,21 @@ def clusters(found: Map) -> Figure:
     colours = alt.Scale(domain=list(_HOLDS_COLOURS), range=list(_HOLDS_COLOURS.values()))
     dots = base.mark_point(filled=True, opacity=0.8, stroke="white").encode(
         size=alt.Size("n_executions:Q", scale=alt.Scale(range=[40, 900], zero=True), legend=None),
-        color=alt.Color("holds:N", scale=colours, legend=_legend(present)),
+        color=alt.Color("holds:N", scale=colours, legend=_legend(present, "patterns in it that")),
         tooltip=[
             "name:N",
             "terms:N",
             "repos:N",
             alt.Tooltip("n_texts:Q", title="texts", format=",d"),
             alt.Tooltip("n_executions:Q", title="executions", format=",d"),
-            alt.Tooltip("holds:N", title="patterns"),
+            alt.Tooltip("holds:N", title="its patterns"),
         ],
     )
     largest = points.filter("is_named").sort("n_executions", "name", descending=[True, False]).head(12)
-    names = (
-        alt.Chart(largest)
-        .mark_text(fontSize=11, dy=-16, limit=170, color=marks.INK)
-        .encode(x="x:Q", y="y:Q", text="name:N")
-    )
+    named = alt.Chart(largest).encode(x="x:Q", y="y:Q", text="name:N")
+    text: dict[str, Any] = {"fontSize": 11, "dy": -16, "limit": 170}
+    halo = named.mark_text(**text, color="white", stroke="white", strokeWidth=3, opacity=0.85)
+    names = halo + named.mark_text(**text, color=marks.INK)
     says = "Clusters of similar tasks on two principal components of their centres; size is executions."
     subtitle = "a circle is a cluster, its size the executions in it · colour: the patterns it holds · named: the largest"
     return marks.finished(

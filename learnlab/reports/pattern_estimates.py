@@ -13,6 +13,7 @@ from learnlab.patterns import Mined, mine_patterns, mined_patterns
 from learnlab.patterns.solutions import ANTI_PATTERN, TOO_FEW_TO_TELL, WORKS
 from learnlab.reports.publish import stop
 from learnlab.reports.search_estimates import Map, plane
+from learnlab.reports.tables import shortened
 
 VERDICTS = (WORKS, ANTI_PATTERN, TOO_FEW_TO_TELL)
 """What a page says of a pattern."""
@@ -44,7 +45,8 @@ def strongest(found: pl.DataFrame, n: int = 10) -> pl.DataFrame:
     """Return the patterns that a figure shows: of each verdict at most `n`, those of which most can be said.
 
     Those that work come first, by the lower end of their lift; then those of which too little is known, the most
-    judged first; then anti-patterns, the least bad first. `row` names each: the solution, then the cluster.
+    judged first; then anti-patterns, the least bad first. `row` names each: the solution, cut where it is long, then
+    the cluster.
     """
     known = found.drop_nulls("lift")
     works = known.filter(verdict=WORKS).sort("lift_low", "pattern_id", descending=[True, False]).head(n)
@@ -52,7 +54,8 @@ def strongest(found: pl.DataFrame, n: int = 10) -> pl.DataFrame:
     unknown = known.filter(verdict=TOO_FEW_TO_TELL)
     unknown = unknown.sort("n_compared", "pattern_id", descending=[True, False]).head(n)
     rows = pl.concat([works, unknown.sort("lift", "pattern_id", descending=[True, False]), worst.reverse()])
-    named = pl.format("{} · {}", "solution_summary", pl.col("task_context").fill_null("?"))
+    short = pl.Series([shortened(text) for text in rows["solution_summary"]], dtype=pl.String)
+    named = pl.format("{} · {}", short, pl.col("task_context").fill_null("?"))
     again = pl.int_range(pl.len()).over(named)
     label = pl.when(again > 0).then(pl.format("{} ({})", named, again + 1)).otherwise(named)
     return rows.with_columns(row=label)

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from learnlab.patterns import Mined
+from learnlab.patterns.material import LEAST_USES
 from learnlab.patterns.solutions import ANTI_PATTERN, TOO_FEW_TO_TELL, UNIVERSAL, WORKS
 from learnlab.reports.sentences import estimated, shown
 from learnlab.reports.tables import shortened
@@ -19,14 +20,19 @@ def grouped(found: Mined) -> str:
     >>> print(grouped(Mined(clusters, pl.DataFrame(), n_texts=100, n_outliers=10)))
     Of 100 texts 90 are in 2 clusters; 10 (10.0 %) are like no others and in none.
     """
-    share = found.outlier_rate or 0.0
-    told = (
-        f"Of {found.n_texts:,} texts {found.n_texts - found.n_outliers:,} are in {found.clusters.height:,} clusters; "
-        f"{found.n_outliers:,} ({shown(share, 'rate')}) are like no others and in none."
+    n, share = found.clusters.height, shown(found.outlier_rate or 0.0, "rate")
+    clusters = "1 cluster" if n == 1 else f"{n:,} clusters"
+    are = "is" if found.n_outliers == 1 else "are"
+    outside = (
+        f"{found.n_outliers:,} ({share}) {are} like no others and in none"
+        if found.n_outliers
+        else "none is outside"
     )
+    told = f"Of {found.n_texts:,} texts {found.n_texts - found.n_outliers:,} are in {clusters}; {outside}."
     if not found.n_without_vector:
         return told
-    return f"{told} {found.n_without_vector:,} more have no vector and were not looked at: `learnlab encode`."
+    have = "has no vector and was" if found.n_without_vector == 1 else "have no vector and were"
+    return f"{told} {found.n_without_vector:,} more {have} not looked at: `learnlab encode`."
 
 
 def judged(patterns: pl.DataFrame) -> str:
@@ -36,7 +42,10 @@ def judged(patterns: pl.DataFrame) -> str:
     'Of 4 patterns 2 work, 1 is an anti-pattern, and of 1 too little is known to tell.'
     """
     if patterns.is_empty():
-        return "No solution was named often enough in any cluster to be a pattern."
+        return (
+            "No solution was named often enough in any cluster to be a pattern: it takes the same words in "
+            f"`solution_summary` {LEAST_USES} times."
+        )
     n = {
         verdict: (patterns["verdict"] == verdict).sum() for verdict in (WORKS, ANTI_PATTERN, TOO_FEW_TO_TELL)
     }
@@ -80,6 +89,14 @@ def universal(patterns: pl.DataFrame) -> str:
         return "Too few to tell what holds in many repos."
     n = told["is_universal"].sum()
     return f"{n:,} of the {told.height:,} patterns that can be told were used in {UNIVERSAL} repos or more."
+
+
+def conclusions(found: Mined) -> list[str]:
+    """Return what a page on patterns says in the end; where there is no pattern, that and how tasks are grouped."""
+    told = [judged(found.patterns)]
+    if found.patterns.height:
+        told += [say(found.patterns) for say in (best, worst, universal, changing)]
+    return [*told, grouped(found)]
 
 
 def changing(patterns: pl.DataFrame) -> str:

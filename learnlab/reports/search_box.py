@@ -9,7 +9,7 @@ import polars as pl
 
 from learnlab.errors import LearnlabError
 from learnlab.models import Tier
-from learnlab.reports.search_estimates import why
+from learnlab.reports.search_estimates import OUTCOMES, why
 from learnlab.reports.tables import escape, table_html
 from learnlab.search import similar
 from learnlab.search.asked import THRESHOLD
@@ -44,14 +44,14 @@ The attribute has to stand on the very element that has the focus: Lab's own sel
 
 _COLUMNS = (
     "similarity",
-    "why",
+    "outcome",
     "task_description",
+    "solution_summary",
     "repo",
     "model_tier",
-    "success",
     "actual_cost",
     "duration_seconds",
-    "solution_summary",
+    "why",
 )
 
 
@@ -70,13 +70,22 @@ def answer_html(found: Found) -> str:
             if best < THRESHOLD
             else ""
         )
-    waits = (
-        f" {found.n_not_searchable:,} executions are not searchable yet: `learnlab encode` makes them so."
-        if found.n_not_searchable
-        else ""
+    n = found.n_not_searchable
+    many = (
+        "1 execution is not searchable yet: `learnlab encode` makes it so."
+        if n == 1
+        else (f"{n:,} executions are not searchable yet: `learnlab encode` makes them so.")
     )
-    rows = [{name: row.get(name) for name in _COLUMNS} | {"why": why(row.get("why"))} for row in found]
-    shown = table_html(pl.from_dicts(rows, infer_schema_length=None)) if rows else ""
+    waits = f" {many}" if n else ""
+    ends = {True: OUTCOMES[0], False: OUTCOMES[1]}
+    rows = [
+        row | {"why": why(row.get("why")), "outcome": ends.get(row.get("success"), OUTCOMES[3])}  # type: ignore[arg-type]
+        for row in found
+    ]
+    columns = [name for name in _COLUMNS if name != "why" or any(row["why"] for row in rows)]
+    told = [{name: row.get(name) for name in columns} for row in rows]
+    table = table_html(pl.from_dicts(told, infer_schema_length=None)) if told else ""
+    shown = f'<div style="line-height:1.35">{table}</div>' if table else ""
     return f"<p>{escape(line)}.{escape(waits)}</p>{shown}"
 
 
@@ -107,7 +116,7 @@ class SearchBox:
         self.tier = ipywidgets.Dropdown(options=[ANY, *(tier.value for tier in Tier)], description="Tier")
         self.mode = ipywidgets.Dropdown(options=list(MODES), description="Search")
         self.button = ipywidgets.Button(description="Search", button_style="primary")
-        self.answer = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto"))
+        self.answer = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto", width="100%"))
         choices = ipywidgets.HBox([self.repo, self.tier, self.mode, self.button])
         choices.layout.flex_flow = "row wrap"
         self.panel = ipywidgets.VBox([self.text, choices, self.answer])

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from learnlab.reports import estimates
+from learnlab.search.telling import shared
 
 SIMILAR, OTHERS, QUERY = "similar", "others", "the task asked about"
 """What a page calls the executions that are near enough, all others of the window, and the task itself."""
@@ -34,10 +35,9 @@ def why(reason: Mapping[str, Any] | None) -> str:
     >>> why({"words": ["timezone", "date"], "fields": ["repo"]})
     'timezone, date; same repo'
     """
-    given = reason or {}
-    words = ", ".join(str(word) for word in (given.get("words") or ())[:_WORDS])
-    fields = [str(field).replace("_", " ") for field in given.get("fields") or ()]
-    return "; ".join(part for part in (words, f"same {', '.join(fields)}" if fields else "") if part)
+    words, fields = shared(reason)
+    told = (", ".join(words[:_WORDS]), f"same {', '.join(fields)}" if fields else "")
+    return "; ".join(part for part in told if part)
 
 
 def nearest(found: Sequence[Mapping[str, Any]], attempts: pl.DataFrame) -> pl.DataFrame:

@@ -52,8 +52,8 @@ def searchable(n_waiting: int, n: int) -> str:
     """
     if not n_waiting:
         return f"All {n:,} executions of the store are searchable."
-    verb = "is" if n_waiting == 1 else "are"
-    return f"{n_waiting:,} of {n:,} executions of the store {verb} not searchable yet: `learnlab encode` makes them so."
+    verb, them = ("is", "it") if n_waiting == 1 else ("are", "them")
+    return f"{n_waiting:,} of {n:,} executions of the store {verb} not searchable yet: `learnlab encode` makes {them} so."
 
 
 def beside(frame: pl.DataFrame, value: str, unit: str, n: str, what: str) -> str:
@@ -65,12 +65,22 @@ def beside(frame: pl.DataFrame, value: str, unit: str, n: str, what: str) -> str
     >>> rates = pl.DataFrame({"comparison": ["all tiers, similar"], "whose": ["similar"], "rate": [0.5], "n": [4]})
     >>> beside(rates, "rate", "rate", "n", "success rate")
     'Too few to tell the success rate of similar tasks: 4 are known.'
+
+    Attempts at one problem go together: of fewer problems than `TOO_FEW` no rate is told either.
     """
     whole = frame.filter(pl.col("comparison").str.starts_with("all tiers")).drop_nulls(value)
     rows = {row["whose"]: row for row in whole.to_dicts()}
     mine, theirs = rows.get(SIMILAR), rows.get(OTHERS)
-    if mine is None or mine[n] < TOO_FEW:
-        return f"Too few to tell the {what} of similar tasks: {mine[n] if mine else 'none'} are known."
+    if mine is None:
+        return f"Too few to tell the {what} of similar tasks: none is known."
+    problems = mine.get("n_problems")
+    if min(mine[n], problems or mine[n]) < TOO_FEW:
+        on = (
+            f", on {problems:,} {'problem' if problems == 1 else 'problems'}"
+            if problems and problems < mine[n]
+            else ""
+        )
+        return f"Too few to tell the {what} of similar tasks: {mine[n]:,} {'is' if mine[n] == 1 else 'are'} known{on}."
     told = f"The {what} of similar tasks is {estimated(mine, value, unit, n)}"
     if theirs is None or theirs[n] < TOO_FEW:
         return f"{told}; too few others are known to compare."

@@ -48,6 +48,7 @@ class Result:
     effort: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
     p50: dict[bool, float] = field(default_factory=_pair)
     p95: dict[bool, float] = field(default_factory=_pair)
+    cpu: dict[bool, float] = field(default_factory=_pair)
     recall: dict[bool, float] = field(default_factory=_pair)
     together: dict[bool, float] = field(default_factory=_pair)
 
@@ -81,13 +82,11 @@ def figures(n: int, results: Sequence[Result]) -> Iterator[Figure]:
             yield _beside(
                 topic, f"{kind}: beside {peer.name}", n, ours.p50, peer, peer.p50, is_filtered, limit
             )
-        for mine in (ours, anew):
-            for peer in on_disk:
-                if peer.together[is_filtered]:
-                    what = f"{kind}: {mine.name} beside {peer.name}"
-                    limit = 200 if n <= 100_000 else None
-                    yield _beside(TOGETHER, what, n, mine.together, peer, peer.together, is_filtered, limit)
-    for peer in others:
+        for mine in (ours, anew) if best.together[is_filtered] else ():
+            limit = 200 if n <= 100_000 else None
+            its = best.together
+            yield _beside(TOGETHER, f"{kind}: {mine.name}", n, mine.together, best, its, is_filtered, limit)
+    for peer in on_disk:
         yield Figure(FIRST, f"beside {peer.name}", n, anew.first_ms, "ms", peer.name, peer.first_ms)
         for what, unit, mine, its in (
             ("building", "s", ours.built["seconds"], peer.built["seconds"]),
@@ -121,8 +120,8 @@ def overview(n: int, share: float, is_perturbed: bool, results: Sequence[Result]
     """Return all that was measured of every searcher as a table in Markdown."""
     kind = "perturbed real vectors" if is_perturbed else "real vectors"
     head = (
-        "searcher", "p50 ms", "p95 ms", "found", "filtered p50 ms", "p95 ms", "found", "effort", "first answer ms",
-        "four at once, p95 ms", "filtered", "build s", "disk MB", "memory MB",
+        "searcher", "p50 ms", "p95 ms", "CPU ms", "found", "filtered p50 ms", "p95 ms", "CPU ms", "found", "effort",
+        "first answer ms", "four at once, p95 ms", "filtered", "build s", "disk MB", "memory MB",
     )  # fmt: skip
     busy = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     lines = [
@@ -136,7 +135,7 @@ def overview(n: int, share: float, is_perturbed: bool, results: Sequence[Result]
         cells = [of.name]
         for at in (False, True):
             found = f"{of.recall[at]:.3f}" if of.recall[at] else "–"
-            cells += [_ms(of.p50[at]), _ms(of.p95[at]), found]
+            cells += [_ms(of.p50[at]), _ms(of.p95[at]), _ms(of.cpu[at]), found]
         together = [_ms(of.together[at]) for at in (False, True)]
         costs = [f"{of.built['seconds']:,.1f}", f"{of.built['mb']:,.0f}", f"{of.memory_mb:,.0f}"]
         lines.append(_line([*cells, effort, _ms(of.first_ms), *together, *costs]))

@@ -152,6 +152,7 @@ def _take_turns(
 ) -> None:
     """Ask all searchers the same queries, ten each in turn, so that all meet the same machine."""
     spent: dict[str, list[float]] = {name: [] for name in processes}
+    worked: dict[str, list[float]] = {name: [] for name in processes}
     found: dict[str, list[list[int]]] = {name: [] for name in processes}
     asked: dict[str, list[int]] = {name: [] for name in processes}
     for begin in range(0, len(true), _TURN):
@@ -163,6 +164,7 @@ def _take_turns(
             effort = result.effort[is_filtered]
             replied = processes[result.name].ask(queries, is_filtered=is_filtered, effort=effort)
             spent[result.name] += replied["ms"]
+            worked[result.name] += replied["cpu_ms"]
             found[result.name] += replied["ids"]
             asked[result.name] += queries
             result.memory_mb = replied["mb"]
@@ -171,6 +173,7 @@ def _take_turns(
         if not spent[name]:
             continue
         result.p50[is_filtered], result.p95[is_filtered] = statistics.median(spent[name]), p95(spent[name])
+        result.cpu[is_filtered] = statistics.median(worked[name])
         result.recall[is_filtered] = peers_world.recall(found[name], [true[query] for query in asked[name]])
 
 

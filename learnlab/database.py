@@ -249,7 +249,9 @@ class LearningDatabase:
 
         Each row also has what mining found of the solution in the cluster where it was used most: `task_context`
         (the cluster's name), `lift` over the same repos and task types without it, `lift_low` and `lift_high`
-        (95 %), `lift_shrunk`, `verdict`, `is_universal` and `trend`; null where nothing was mined.
+        (95 %), `lift_shrunk`, `verdict`, `is_universal` and `trend`; null where nothing was mined, and for any but
+        the most usual wording of a solution. Mining counts trusted verdicts alone, over all repos and times, the
+        other columns every verdict, in one repo and the view's 90 days.
         """
         return await self._run(self._solution_patterns, repo, min_usage, limit)
 

@@ -103,6 +103,12 @@ class Material:
     n_gone: int
 
 
+def n_with_vector(connection: duckdb.DuckDBPyConnection, encoder_key: str | None = None) -> int:
+    """Return how many texts have a vector of a model, by default of the one that has most."""
+    table = _table(connection, encoder_key)
+    return _n_vectors(connection, table) if table else 0
+
+
 def n_gone(connection: duckdb.DuckDBPyConnection) -> int:
     """Return how many times something was forgotten or archived."""
     ((n,),) = connection.execute(_GONE).fetchall()

@@ -55,16 +55,21 @@ def mine_patterns(db: str | Path | Store = "", *, seed: int = 0, encoder_key: st
     for _ in range(_TRIES):
         given = material.read(store, encoder_key)
         if not len(given.hashes):
-            return _nothing(mined_patterns(store), given)
+            return _nothing(mined_patterns(store), given, encoder_key)
         if _kept(store, given, seed):
             return replace(mined_patterns(store), n_without_vector=given.n_without_vector)
     raise SearchError(f"{store.name}: texts were forgotten or archived while it was mined: mine again")
 
 
-def _nothing(last: Mined, given: Material) -> Mined:
+def _nothing(last: Mined, given: Material, key: str | None) -> Mined:
     """Return empty frames with the columns of those of the last time, and what is missing."""
     n = given.n_without_vector
-    note = f"none of {n:,} texts has a vector: `learnlab encode` first" if n else "there are no tasks to mine"
+    of = f" of {key}" if key else ""
+    note = (
+        f"none of {n:,} texts has a vector{of}: `learnlab encode` first"
+        if n
+        else "there are no tasks to mine"
+    )
     return Mined(last.clusters.clear(), last.patterns.clear(), n_without_vector=n, note=note)
 
 

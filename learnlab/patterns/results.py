@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from learnlab.patterns.material import n_with_vector
 from learnlab.store import Store
 from learnlab.store.connection import fetch
 
@@ -34,6 +35,7 @@ _COUNTS = """
 select
     (select count(*) from cluster_texts) as n_texts,
     (select count(*) from cluster_texts where cluster_id is null) as n_outliers,
+    (select count(cluster_id) from cluster_texts) as n_clustered,
     (select count(*) from texts) as n_in_store,
     max(mined_at) as mined_at, max(model_key) as model_key, max(seed) as seed,
 from clusters
@@ -47,8 +49,8 @@ class Mined:
     `clusters` has a row a cluster, largest first: cluster_id, name, terms, n_texts, n_executions, repos,
     task_types, embedding. `patterns` has a row a cluster and solution, by the lower end of the lift; its
     columns are described in the table `solutions`. `n_texts` were looked at, `n_outliers` of them are like no
-    others and in no cluster; `n_without_vector` could not be looked at. `mined_at` (UTC) is None where nothing
-    was mined, and `note` then says why.
+    others and in no cluster; `n_without_vector` texts of the store have none now. `mined_at` (UTC) is None where
+    there are no clusters, and `note` then says why.
     """
 
     clusters: pl.DataFrame
@@ -87,15 +89,24 @@ class Mined:
 def read(connection: duckdb.DuckDBPyConnection) -> Mined:
     """Return what the last mining of an open store found."""
     counts: dict[str, Any] = fetch(connection, _COUNTS).row(0, named=True)
-    n_in_store, mined_at = counts.pop("n_in_store"), counts["mined_at"]
+    n_in_store, n_clustered = counts.pop("n_in_store"), counts.pop("n_clustered")
     counts |= {"model_key": counts["model_key"] or "", "seed": counts["seed"] or 0}
     return Mined(
         clusters=fetch(connection, _CLUSTERS),
         patterns=fetch(connection, _PATTERNS),
-        n_without_vector=max(0, n_in_store - counts["n_texts"]),
-        note="" if mined_at else "no patterns were mined yet: `learnlab mine` does",
+        n_without_vector=n_in_store - n_with_vector(connection, counts["model_key"] or None),
+        note="" if counts["mined_at"] else _why_none(counts["n_texts"], n_clustered),
         **counts,
     )
+
+
+def _why_none(n_texts: int, n_clustered: int) -> str:
+    """Return why there are no clusters, from the texts that the last mining looked at and those it found alike."""
+    if n_clustered:
+        return "something was forgotten, and with it what was mined: `learnlab mine` mines again"
+    if n_texts:
+        return f"no tasks alike among {n_texts:,} texts: there is no cluster"
+    return "no patterns were mined yet: `learnlab mine` does"
 
 
 def mined_patterns(db: str | Path | Store = "") -> Mined:

@@ -165,9 +165,13 @@ def test_a_store_with_nothing_to_mine_says_so(store):
     assert result.outlier_rate is None
     assert result.patterns.columns == mined_patterns(store).patterns.columns
     encode_waiting(store, WordEncoder())
-    assert "`learnlab encode` first" in mine_patterns(store, encoder_key="another@1").summary()
+    assert (
+        "a vector of another@1: `learnlab encode` first"
+        in mine_patterns(store, encoder_key="another@1").summary()
+    )
     few = mine_patterns(store)
-    assert (len(few.clusters), few.outlier_rate) == (0, 1.0)
+    assert (len(few.clusters), few.outlier_rate, few.n_without_vector) == (0, 1.0, 0)
+    assert few.summary() == f"no tasks alike among {few.n_texts} texts: there is no cluster"
 
 
 def test_hostile_words_stay_words(store):
@@ -185,6 +189,7 @@ def test_what_was_forgotten_is_in_no_pattern_and_ids_come_back(store):
     store.forget(repo="quay")
     assert store.sql("select count(*) from clusters").item() == 0
     assert store.sql("select count(*) from solutions").item() == 0
+    assert mined_patterns(store).summary().startswith("something was forgotten")
     again = mine_patterns(store)
     assert "quay" not in {repo for repos in again.clusters["repos"] for repo in repos}
     assert set(again.clusters["cluster_id"]) & set(first.clusters["cluster_id"])
@@ -197,6 +202,8 @@ def test_retention_takes_texts_out_of_their_clusters(store):
     n = store.sql("select count(*) from cluster_texts where text_hash not in (select text_hash from texts)")
     assert n.item() == 0
     assert 0 < mined_patterns(store).n_texts < 600
+    keep(store, tasks(5, 2, first=600))
+    assert mined_patterns(store).n_without_vector == 0
 
 
 def test_what_is_forgotten_while_mining_does_not_come_back(store, monkeypatch):

@@ -193,7 +193,7 @@ def dots(
         counted.mark_text(align="left", color=PALE, fontSize=11, dx=8).encode(
             x=alt.value(WIDTH), y=row, text="shown:N"
         ),
-    ).properties(height=max(2, frame[names].n_unique()) * 32)
+    ).properties(height=max(2, frame[names].n_unique()) * (40 if is_pair else 32))
 
 
 def split_dots(frame: pl.DataFrame, names: str, measure: Measure, split: str, order: list[str]) -> Figure:

@@ -89,7 +89,7 @@ def clusters(found: Map) -> Figure:
     colours = alt.Scale(domain=list(_HOLDS_COLOURS), range=list(_HOLDS_COLOURS.values()))
     dots = base.mark_point(filled=True, opacity=0.8, stroke="white").encode(
         size=alt.Size("n_executions:Q", scale=alt.Scale(range=[40, 900], zero=True), legend=None),
-        color=alt.Color("holds:N", scale=colours, legend=_legend(present, "patterns in it that")),
+        color=alt.Color("holds:N", scale=colours, legend=_legend(present, "patterns in it")),
         tooltip=[
             "name:N",
             "terms:N",
@@ -102,7 +102,7 @@ def clusters(found: Map) -> Figure:
     largest = points.filter("is_named").sort("n_executions", "name", descending=[True, False]).head(12)
     named = alt.Chart(largest).encode(x="x:Q", y="y:Q", text="name:N")
     text: dict[str, Any] = {"fontSize": 11, "dy": -16, "limit": 170}
-    halo = named.mark_text(**text, color="white", stroke="white", strokeWidth=3, opacity=0.85)
+    halo = named.mark_text(**text, color="white", stroke="white", strokeWidth=3, opacity=0.6)
     names = halo + named.mark_text(**text, color=marks.INK)
     says = "Clusters of similar tasks on two principal components of their centres; size is executions."
     subtitle = "a circle is a cluster, its size the executions in it · colour: the patterns it holds · named: the largest"

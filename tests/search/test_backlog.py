@@ -210,4 +210,4 @@ def test_progress_is_shown_in_a_terminal_and_not_in_a_pipe(filled, capsys, monke
     encode_waiting(filled, WordEncoder(), limit=10)
     assert capsys.readouterr().err == ""
     encode_waiting(filled, WordEncoder(), limit=10, progress=True)
-    assert "10/10" in capsys.readouterr().err
+    assert "/10 [" in capsys.readouterr().err  # how many of ten, and the time that remains

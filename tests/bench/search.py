@@ -104,9 +104,9 @@ def measured(names: Sequence[str], folder: Path, true: Both) -> list[Result]:
             open_ones[name] = process
         for is_filtered in (False, True):
             _take_turns(results, open_ones, is_filtered, true[is_filtered])
-    for result in results:
-        if result.is_on_disk and result.name not in TEXT_IN:
-            _together(result, folder, len(true[0]))
+        for result in results:
+            if result.is_on_disk and result.name not in TEXT_IN:
+                _together(result, open_ones[result.name], folder, len(true[0]))
     return results
 
 
@@ -177,15 +177,16 @@ def _take_turns(
         result.recall[is_filtered] = peers_world.recall(found[name], [true[query] for query in asked[name]])
 
 
-def _together(result: Result, folder: Path, n_queries: int) -> None:
+def _together(result: Result, first: Process, folder: Path, n_queries: int) -> None:
     """Note the 95th percentile of the milliseconds of a query when four processes ask at once."""
     n = min(25 if max(result.p50.values()) < _PATIENCE_MS else 5, n_queries)
     with ExitStack() as stack:
-        processes = [Process("serve", result.name, folder) for _ in range(_PROCESSES)]
-        for process in processes:
+        others = [Process("serve", result.name, folder) for _ in range(_PROCESSES - 1)]
+        for process in others:
             stack.callback(process.close)
-        for process in processes:
+        for process in others:
             process.hear()
+        processes = [first, *others]
         for is_filtered, effort in result.effort.items():
             for process in processes:
                 process.ask([0], is_filtered=is_filtered, effort=effort)

@@ -26,6 +26,9 @@ from learnlab.store.connection import fetch, within
 FEW = 8
 """Texts that a loaded model encodes while the store is held: tens of milliseconds. More are encoded outside."""
 
+SAME = 0.9995
+"""The cosine from which on two texts count as one in meaning: rounding to 12 bits may take that much from 1."""
+
 Vectors = Mapping[str, NDArray[np.float32]]
 """The vectors of some texts, by the text's hash."""
 
@@ -113,7 +116,7 @@ class Search:
         rows = ranked(connection, Query(task.text, vector, task.task_id), asked, where, state)
         best = rows["similarity"].max()
         if asked.threshold is not None:
-            rows = rows.filter(pl.col("similarity") >= asked.threshold)
+            rows = rows.filter(pl.col("similarity") >= min(asked.threshold, SAME))
         shared = words_in_common(connection, task.text, rows["task_description"].to_list())
         fixed = asked.filter.fields()
         found = [

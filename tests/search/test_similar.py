@@ -83,6 +83,11 @@ def test_a_threshold_cuts_and_the_best_there_was_is_told(small):
     assert min(row["similarity"] for row in everything) < 0.1
 
 
+def test_the_same_text_reaches_a_threshold_of_1(small):
+    for found in find_similar_batch(TEXTS, small, encoder=WordEncoder(), threshold=1):
+        assert texts_of(found) == [found.query] * 2
+
+
 def test_a_stored_text_is_searched_for_by_its_own_vector_without_a_model(small, monkeypatch):
     encoder = WordEncoder()
     found = find_similar(TEXTS[3], small, encoder=encoder, limit=1)

@@ -12,7 +12,7 @@ import pytest
 from processes import finish, next_fact, start
 
 from learnlab.errors import StoreBusyError, StoreError
-from learnlab.store import Store, query, sql, view
+from learnlab.store import Store, query, sql, status, view
 from learnlab.store import views as views_module
 from learnlab.store.frames import conform
 from learnlab.store.migrations import validate
@@ -283,3 +283,26 @@ def test_views_read_together_are_of_one_state(store, make_frame, make_record, mo
     assert tiers["n_executions"].sum() == attempts.height == 10
     monkeypatch.undo()
     assert store.view("window_outcomes").height == 12
+
+
+def test_compacting_gives_empty_blocks_back_and_keeps_every_row(store, make_frame, monkeypatch):
+    store.add(conform(make_frame(10))[0])
+    with store.writing() as connection:
+        for table in ("much", "last"):  # what lies at the end of the file DuckDB gives back by itself
+            connection.execute(f"create table {table} as select random() as x from range(1_000_000)")
+            connection.execute("checkpoint")
+        connection.execute("drop table much")
+    monkeypatch.setattr(status, "_MANY_MB", 5)
+    said = "MB of the file are empty: `learnlab db compact` gives them back"
+    assert said in status.describe(store)
+    before = store.path.stat().st_size
+    given_back = store.compact()
+    assert given_back == before - store.path.stat().st_size > 5_000_000
+    assert said not in status.describe(store)
+    assert store.sql("select count(*) from outcomes").item() == 10
+    assert validate(store.path) == []
+    with store.reading(), pytest.raises(StoreError, match="finish that before compacting"):
+        store.compact()
+    with pytest.raises(StoreError, match="there is no store"):
+        Store(store.path.with_name("none.duckdb")).compact()
+    assert not store.path.with_name("none.duckdb").exists()

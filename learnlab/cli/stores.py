@@ -133,3 +133,15 @@ def retain(db_path: str, verbose: bool, days: int | None) -> None:
     )
     if verbose and moved.path:
         click.echo(moved.path)
+
+
+@_db_command
+def compact(db_path: str, verbose: bool) -> None:
+    """Write a store's file anew, without the empty blocks that growing and deleting leave in it."""
+    from learnlab.store import Store
+
+    store = Store(db_path)
+    n_bytes = store.compact()
+    click.echo(f"{store.name}: {max(0, n_bytes) / 1e6:,.1f} MB given back")
+    if verbose:
+        click.echo(f"the file has {store.path.stat().st_size / 1e6:,.1f} MB now")

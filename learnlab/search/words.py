@@ -15,8 +15,8 @@ from learnlab.store.connection import fetch, lent, transaction
 PIECE = 50_000
 """Texts that one call indexes, at most."""
 
-PIECE_CHARACTERS = 4_000_000
-"""Characters that one call indexes, about: under two seconds' work."""
+PIECE_CHARACTERS = 1_000_000
+"""Characters that one call indexes, about: well under a second's work."""
 
 FEW_WORDS = 32
 """Words of a query that all count, whatever they cost."""

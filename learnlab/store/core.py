@@ -244,6 +244,21 @@ class Store:
         rewrite(self.path, self._timeout)
         return done
 
+    def compact(self) -> int:
+        """Write the file anew without the empty blocks in it, and return the bytes that this gives back.
+
+        Raises:
+            StoreError: when there is no such store, a block of this thread uses it, or there is no room for a second
+                file; then the old one stays as it is.
+            StoreBusyError: when others hold the store for longer than the time to wait.
+        """
+        if within(self.path):
+            raise StoreError(f"{self.name} is being used by this very thread: finish that before compacting")
+        with self.reading():
+            n_bytes = self.path.stat().st_size
+        rewrite(self.path, self._timeout)
+        return n_bytes - self.path.stat().st_size
+
     def set_tiers(self, tiers: Mapping[str, str]) -> None:
         """Write down the tier of models; a tier recorded with an execution still wins.
 

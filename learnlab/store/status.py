@@ -11,6 +11,9 @@ from learnlab.store import spool
 from learnlab.store.core import Store
 from learnlab.store.lock import beside
 
+_EMPTY_MB = "select sum(free_blocks * block_size) // 1000000 as n from pragma_database_size()"
+_MANY_MB = 100
+
 
 def describe(store: Store) -> str:
     """Return what a store holds and what waits for it still, and which other stores there are.
@@ -28,6 +31,7 @@ def describe(store: Store) -> str:
             with store.reading():
                 (row,) = store.query("status").to_dicts()
                 searchable = _searchable(store)
+                (empty,) = store.sql(_EMPTY_MB).row(0)
         except StoreError as error:
             if waits := _beside(store.path):
                 raise type(error)(f"{error}. Meanwhile {'; '.join(map(str.strip, waits))}") from error
@@ -49,6 +53,8 @@ def describe(store: Store) -> str:
             lines.append("  {n_open_attempts:,} attempts wait for a decision or an outcome".format(**row))
         if row["n_dead_letters"]:
             lines.append("  {n_dead_letters:,} messages that no subscriber could take".format(**row))
+        if empty >= _MANY_MB:
+            lines.append(f"  {empty:,} MB of the file are empty: `learnlab db compact` gives them back")
         if row["n_untimed"]:
             lines.append("  {n_untimed:,} executions without a recorded time".format(**row))
     others = sorted(settings().stores.glob("*.duckdb"))

@@ -68,6 +68,7 @@ def test_what_is_typed_is_looked_for_and_every_text_is_escaped(box: SearchBox) -
     assert "10 found, the nearest with a similarity of 1.00." in box.answer.value
     assert "succeeded" in box.answer.value
     assert box.answer.layout.width == "100%"
+    assert "width:0;min-width:100%" in box.answer.value
     assert "&lt;/script&gt;&lt;img src=x" in box.answer.value
     assert "<img" not in box.answer.value
     box.text.value = "  "

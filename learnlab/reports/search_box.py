@@ -85,7 +85,7 @@ def answer_html(found: Found) -> str:
     columns = [name for name in _COLUMNS if name != "why" or any(row["why"] for row in rows)]
     told = [{name: row.get(name) for name in columns} for row in rows]
     table = table_html(pl.from_dicts(told, infer_schema_length=None)) if told else ""
-    shown = f'<div style="line-height:1.35">{table}</div>' if table else ""
+    shown = f'<div style="line-height:1.35;width:0;min-width:100%">{table}</div>' if table else ""
     return f"<p>{escape(line)}.{escape(waits)}</p>{shown}"
 
 

@@ -10,7 +10,7 @@ SOURCE ?=
 export PYTHONDONTWRITEBYTECODE =
 TORCH := torch==2.13.0
 
-.PHONY: help setup report lab lint test soak bench browser lock clean
+.PHONY: help setup report lab lint test pages soak bench browser lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,12 +37,15 @@ lint: $(STAMP) ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-test: lint browser ## lint, unit tests, notebooks and real data, side by side (also what CI runs)
+test: browser ## lint, unit tests, notebooks and real data, side by side (also what CI runs)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint pages
+	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p no:nbval -m "not alone" tests learnlab --cov --cov-fail-under 95
+	@$(PYTEST) -p no:nbval -m alone $$(grep --recursive --files-with-matches --include "*.py" mark.alone tests)
+
+pages: $(STAMP)
 	@rm -rf $(TEST_HOME)
 	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/learnlab simulate
 	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p learnlab.reports --nbval-lax notebooks
-	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p no:nbval -m "not alone" tests learnlab --cov --cov-fail-under 95
-	@$(PYTEST) -m alone tests
 
 soak: $(STAMP) ## the crash and process tests at full counts: 100 kills, ten processes for five minutes
 	@LEARNLAB_SOAK=1 $(PYTEST) -m soak tests --capture no

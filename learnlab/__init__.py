@@ -30,7 +30,7 @@ _HOME = {
     "view": "learnlab.store",
     "view_together": "learnlab.store",
     "Found": "learnlab.search.found",
-    "encode_waiting": "learnlab.search.backlog",
+    "encode_waiting": "learnlab.search.index.backlog",
     "find_similar": "learnlab.search.similar",
     "find_similar_batch": "learnlab.search.similar",
     "similar_to": "learnlab.search.similar",

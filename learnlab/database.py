@@ -18,9 +18,9 @@ from learnlab.errors import StoreError
 from learnlab.models import ExecutionRecord, as_uuid, now
 from learnlab.search.asked import THRESHOLD
 from learnlab.search.encoder import Encoder
+from learnlab.search.encoders.weights import PACKAGED
 from learnlab.search.found import Found, Mode
 from learnlab.search.similar import find_similar_batch, similar_to
-from learnlab.search.weights import PACKAGED
 from learnlab.settings import settings
 from learnlab.store.core import Store
 from learnlab.store.frames import conform

@@ -191,4 +191,6 @@ def test_a_notebook_that_names_its_own_store_is_run_in_it(home):
 def test_a_blank_search_is_told_so(runs):
     call("ingest", runs)
     for asked in ("", " "):
-        assert "Error: the task description is blank" in call("search", asked, "--db", "runs", ok=False).output
+        assert (
+            "Error: the task description is blank" in call("search", asked, "--db", "runs", ok=False).output
+        )

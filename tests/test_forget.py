@@ -14,8 +14,8 @@ from learnlab.cli import main
 from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, Candidate, RoutingDecision
 from learnlab.ingest.batch import REJECTED_SCHEMA, STEPS_SCHEMA
-from learnlab.search.backlog import encode_waiting
-from learnlab.search.words import word_hash
+from learnlab.search.index.backlog import encode_waiting
+from learnlab.search.index.words import word_hash
 from learnlab.store import Forgotten, ReadPosition, Store, archive, forget_captured, migrations, spool
 from learnlab.store import connection as connection_module
 from learnlab.store.forget import forget

@@ -14,8 +14,8 @@ from encoders import WordEncoder
 
 from learnlab.reports import search_asking, search_estimates
 from learnlab.reports.search_box import STANDS, SearchBox, answer_html
-from learnlab.search.backlog import encode_waiting
 from learnlab.search.found import Found
+from learnlab.search.index.backlog import encode_waiting
 from learnlab.store import Store, sqlfiles
 from learnlab.store.frames import conform
 

@@ -98,7 +98,7 @@ def encode(store: str, piece: str) -> None:
     """Encode what waits in pieces of a size, saying when each begins, and what was done in the end."""
     from encoders import WordEncoder
 
-    from learnlab.search import backlog
+    from learnlab.search.index import backlog
 
     class Telling(WordEncoder):
         def encode(self, texts: list[str]) -> object:

@@ -28,7 +28,7 @@ def _there(db: str) -> Store:
 @click.option("--limit", type=click.IntRange(min=1), help="Texts to embed at most; else all that wait.")
 def encode(db: str, limit: int | None) -> None:
     """Embed every text that has no vector yet, newest first; ended early, it goes on from there."""
-    from learnlab.search.backlog import encode_waiting
+    from learnlab.search.index.backlog import encode_waiting
 
     click.echo(encode_waiting(_there(db), limit=limit, progress=True).summary())
 

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from learnlab.models import SuccessSource
-from learnlab.search.vectors import VectorTable, table_of
+from learnlab.search.index.vectors import VectorTable, table_of
 from learnlab.store import Store
 from learnlab.store.connection import fetch, lent
 

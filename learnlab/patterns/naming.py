@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from learnlab.search.tokens import tokens_of
+from learnlab.search.index.tokens import tokens_of
 
 N_TERMS = 8
 N_IN_NAME = 3

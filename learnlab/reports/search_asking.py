@@ -11,11 +11,11 @@ from learnlab.errors import SearchError
 from learnlab.reports.publish import stop
 from learnlab.reports.search_estimates import Map, neighbourhood_of
 from learnlab.search import similar
-from learnlab.search.backlog import encode_waiting
 from learnlab.search.chosen import Chosen
 from learnlab.search.encoder import Encoder
 from learnlab.search.found import Found
-from learnlab.search.vectors import n_waiting
+from learnlab.search.index.backlog import encode_waiting
+from learnlab.search.index.vectors import n_waiting
 from learnlab.store import Store
 
 _OTHERS = 400

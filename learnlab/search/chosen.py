@@ -33,7 +33,7 @@ class Chosen:
         """
         if self._encoder is not None:
             return self._encoder.key
-        from learnlab.search.weights import PACKAGED, PACKAGED_KEY, weights
+        from learnlab.search.encoders.weights import PACKAGED, PACKAGED_KEY, weights
 
         return PACKAGED_KEY if self._name in (PACKAGED, PACKAGED_KEY) else weights(self._name).key
 

@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from learnlab.search import hybrid, words
+from learnlab.search import hybrid
 from learnlab.search.asked import Asked
 from learnlab.search.filters import Where
+from learnlab.search.index import words
+from learnlab.search.index.tokens import tokens
 from learnlab.search.nearest import nearest, nearest_texts
 from learnlab.search.records import winners
 from learnlab.search.searchable import Searchable
-from learnlab.search.tokens import tokens
 from learnlab.search.twostage import of_texts
 from learnlab.store.connection import lent
 

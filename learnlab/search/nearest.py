@@ -8,9 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from learnlab.search.filters import Where
+from learnlab.search.index.vectors import VectorTable
 from learnlab.search.records import Won, winners
 from learnlab.search.twostage import by_all, by_signs, n_candidates
-from learnlab.search.vectors import VectorTable
 from learnlab.store.connection import fetch
 
 KEPT_BY_MOST = 0.35

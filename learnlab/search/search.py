@@ -14,11 +14,11 @@ from learnlab.search.asked import Asked
 from learnlab.search.chosen import Chosen
 from learnlab.search.encoder import Encoder
 from learnlab.search.found import Found
+from learnlab.search.index.vectors import VectorTable
 from learnlab.search.modes import Query, ranked
 from learnlab.search.searchable import Searchable, make_searchable, searchable
 from learnlab.search.tasks import Task
 from learnlab.search.twostage import checked
-from learnlab.search.vectors import VectorTable
 from learnlab.search.why import words_in_common
 from learnlab.store import Store
 from learnlab.store.connection import fetch, within

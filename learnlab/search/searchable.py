@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import duckdb
 
 from learnlab.errors import SearchError, StoreError
-from learnlab.search import backlog, vectors
 from learnlab.search.chosen import Chosen
 from learnlab.search.found import Mode
+from learnlab.search.index import backlog, vectors
+from learnlab.search.index.vectors import VectorTable
+from learnlab.search.index.words import index_waiting
 from learnlab.search.once import once
-from learnlab.search.vectors import VectorTable
-from learnlab.search.words import index_waiting
 from learnlab.store import Store
 
 _log = logging.getLogger("learnlab.search")

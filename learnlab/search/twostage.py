@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnlab.errors import SearchError
-from learnlab.search.vectors import VectorTable, signs
+from learnlab.search.index.vectors import VectorTable, signs
 
 LEFT_OUT = 0.35
 """The share of a query's dimensions whose sign is left out of the first stage: those nearest to 0 say least.

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import duckdb
 import polars as pl
 
-from learnlab.search.tokens import tokens_of
-from learnlab.search.words import word_hash
+from learnlab.search.index.tokens import tokens_of
+from learnlab.search.index.words import word_hash
 
 MOST = 8
 """Words that are named."""

@@ -15,9 +15,9 @@ from bench.figures import megabytes
 from bench.peers_memory import Searcher
 from bench.peers_world import LIMIT, NEWEST, Floats, World, load
 from learnlab.search.encoder import Encoder
+from learnlab.search.index.vectors import add
+from learnlab.search.index.words import index_waiting
 from learnlab.search.similar import find_similar
-from learnlab.search.vectors import add
-from learnlab.search.words import index_waiting
 from learnlab.store import Store
 from learnlab.store.frames import conform
 

@@ -20,10 +20,10 @@ from bench.figures import Figure, say
 from learnlab.capture.mapping.rules import MAX_TASK_DESCRIPTION as CUT
 from learnlab.intervals import Interval, bootstrap, paired_bootstrap
 from learnlab.search.asked import Asked
-from learnlab.search.backlog import encode_waiting
 from learnlab.search.encoder import Encoder
 from learnlab.search.encoders import encoder as chosen_encoder
 from learnlab.search.found import Mode
+from learnlab.search.index.backlog import encode_waiting
 from learnlab.search.modes import Query, ranked
 from learnlab.search.searchable import searchable
 from learnlab.store import Store

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from bench.figures import Figure, megabytes, say
 from bench.fleets import Fleet
 from learnlab.errors import SearchError
-from learnlab.search import vectors
-from learnlab.search.backlog import encode_waiting
 from learnlab.search.encoder import Encoder
 from learnlab.search.encoders import encoder
+from learnlab.search.index import vectors
+from learnlab.search.index.backlog import encode_waiting
 from learnlab.store import Store
 from learnlab.store.connection import rewrite
 

@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from learnlab.ingest.batch import REJECTED_SCHEMA
 from learnlab.reports.run import ReportRun, run_reports
-from learnlab.search.backlog import encode_waiting
-from learnlab.search.weights import PACKAGED_KEY
+from learnlab.search.encoders.weights import PACKAGED_KEY
+from learnlab.search.index.backlog import encode_waiting
 from learnlab.settings import resources
 from learnlab.store import Store
 from learnlab.store.frames import conform

@@ -16,8 +16,8 @@ from encoders import WordEncoder
 from learnlab.ingest.run import ingest
 from learnlab.ingest.simulation.sample import simulate_into, simulate_sessions_into
 from learnlab.reports.publish import FOLDER, SAY, STOP
-from learnlab.search.backlog import encode_waiting
-from learnlab.search.weights import PACKAGED_KEY
+from learnlab.search.encoders.weights import PACKAGED_KEY
+from learnlab.search.index.backlog import encode_waiting
 from learnlab.store import Store
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))

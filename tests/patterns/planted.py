@@ -9,7 +9,7 @@ import polars as pl
 from conftest import START
 from encoders import WordEncoder
 
-from learnlab.search.backlog import encode_waiting
+from learnlab.search.index.backlog import encode_waiting
 from learnlab.store import Store
 from learnlab.store.frames import conform
 

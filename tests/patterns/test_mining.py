@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from learnlab.database import LearningDatabase
 from learnlab.errors import SearchError
 from learnlab.patterns import material, mine_patterns, mined_patterns
-from learnlab.search.backlog import encode_waiting
+from learnlab.search.index.backlog import encode_waiting
 from learnlab.store import Store
 
 

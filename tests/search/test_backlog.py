@@ -10,8 +10,8 @@ from encoders import WordEncoder
 from processes import finish, next_fact, start
 
 from learnlab.errors import SearchError, StoreError
-from learnlab.search import backlog
-from learnlab.search.backlog import Encoded, encode_waiting
+from learnlab.search.index import backlog
+from learnlab.search.index.backlog import Encoded, encode_waiting
 from learnlab.store import Store, migrations
 from learnlab.store.frames import conform
 from learnlab.store.status import describe

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from learnlab.errors import SearchError
-from learnlab.search import encoders, file_hashes, torch_encoder
-from learnlab.search.encoding import encode_in_batches, readable, unit
+from learnlab.search import encoders
+from learnlab.search.encoders import file_hashes, torch_encoder
+from learnlab.search.encoders.encoding import encode_in_batches, readable, unit
+from learnlab.search.encoders.file_hashes import sha256_of, written
+from learnlab.search.encoders.onnx_files import folder_of, keep, kept
+from learnlab.search.encoders.weights import PACKAGED_KEY, Weights, weights
 from learnlab.search.extra import extra
-from learnlab.search.file_hashes import sha256_of, written
-from learnlab.search.onnx_files import folder_of, keep, kept
-from learnlab.search.weights import PACKAGED_KEY, Weights, weights
 
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},

@@ -17,11 +17,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from learnlab.errors import SearchError
-from learnlab.search import encoders, onnx_export
-from learnlab.search.onnx_encoder import OnnxEncoder
-from learnlab.search.onnx_files import folder_of, kept
-from learnlab.search.torch_encoder import TorchEncoder
-from learnlab.search.weights import weights
+from learnlab.search import encoders
+from learnlab.search.encoders import onnx_export
+from learnlab.search.encoders.onnx_encoder import OnnxEncoder
+from learnlab.search.encoders.onnx_files import folder_of, kept
+from learnlab.search.encoders.torch_encoder import TorchEncoder
+from learnlab.search.encoders.weights import weights
 from learnlab.settings import settings
 
 QUERY = "timezone handling in date conversion"

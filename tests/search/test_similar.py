@@ -12,7 +12,8 @@ import pytest
 from encoders import WordEncoder
 
 from learnlab.errors import SearchError, StoreError
-from learnlab.search import backlog, chosen
+from learnlab.search import chosen
+from learnlab.search.index import backlog
 from learnlab.search.similar import find_similar, find_similar_batch, similar_to
 from learnlab.store import Store
 from learnlab.store.frames import conform

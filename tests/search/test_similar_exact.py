@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnlab.search import nearest, twostage, vectors
+from learnlab.search import nearest, twostage
 from learnlab.search.filters import Filter, Where
+from learnlab.search.index import vectors
 from learnlab.search.nearest import nearest_texts
 from learnlab.search.records import winners
 from learnlab.search.tasks import Task

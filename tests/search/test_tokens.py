@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnlab.search.tokens import LONGEST_TEXT, LONGEST_WORD, STOP_WORDS, tokens, tokens_of
+from learnlab.search.index.tokens import LONGEST_TEXT, LONGEST_WORD, STOP_WORDS, tokens, tokens_of
 
 
 @pytest.mark.parametrize(

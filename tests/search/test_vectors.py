@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.errors import SearchError
-from learnlab.search import vectors
+from learnlab.search.index import vectors
 from learnlab.store import migrations
 from learnlab.store.frames import conform
 

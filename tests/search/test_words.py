@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learnlab.search import words
-from learnlab.search.tokens import tokens
+from learnlab.search.index import words
+from learnlab.search.index.tokens import tokens
 from learnlab.store.frames import conform
 
 TEXTS = [

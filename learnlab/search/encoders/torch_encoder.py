@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from learnlab.errors import SearchError
 from learnlab.search.encoder import Vectors
-from learnlab.search.encoding import encode_in_batches
+from learnlab.search.encoders.encoding import encode_in_batches
+from learnlab.search.encoders.weights import Weights
 from learnlab.search.extra import extra
-from learnlab.search.weights import Weights
 
 _CARDS = ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 _BATCH = {"cpu": 8, "cuda": 128}

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from learnlab.search.file_hashes import sha256_of, written
-from learnlab.search.weights import Weights
+from learnlab.search.encoders.file_hashes import sha256_of, written
+from learnlab.search.encoders.weights import Weights
 from learnlab.settings import settings
 
 

@@ -13,8 +13,8 @@ import polars as pl
 from tqdm.auto import tqdm
 
 from learnlab.errors import LearnlabError, SearchError
-from learnlab.search import vectors, words
 from learnlab.search.encoder import Encoder, Vectors
+from learnlab.search.index import vectors, words
 from learnlab.store import Store
 from learnlab.store.connection import fetch
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from learnlab.errors import SearchError
 from learnlab.search.encoder import Vectors
-from learnlab.search.encoding import encode_in_batches
+from learnlab.search.encoders.encoding import encode_in_batches
+from learnlab.search.encoders.onnx_files import Exported
 from learnlab.search.extra import extra
-from learnlab.search.onnx_files import Exported
 
 _BATCH = 8
 _CHARACTERS_PER_TOKEN = 8

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from learnlab.search.tokens import LONGEST_TEXT, tokens_of
+from learnlab.search.index.tokens import LONGEST_TEXT, tokens_of
 from learnlab.store.connection import fetch, lent, transaction
 
 PIECE = 50_000

@@ -130,9 +130,9 @@ class Lance(OnDisk):
 
 
 class LanceRQ(Lance):
-    """A LanceDB table with an index of one bit a dimension (IVF_RQ), ten times as many rescored; effort is nprobes."""
+    """A LanceDB table with an index of one bit a dimension (IVF_RQ); effort is nprobes, half of it refine_factor."""
 
-    efforts = (8, 16, 32, 64, 128, 256, 1024)
+    efforts = (8, 16, 32, 64, 128, 256, 512, 1024)
 
     def index(self, table: Any) -> None:
         from lancedb.index import IvfRq
@@ -140,7 +140,7 @@ class LanceRQ(Lance):
         table.create_index("vector", config=IvfRq(distance_type="dot"), wait_timeout=timedelta(hours=2))
 
     def with_effort(self, found: Any, effort: int) -> Any:
-        return found.nprobes(effort).refine_factor(10)
+        return found.nprobes(effort).refine_factor(max(10, effort // 2))
 
 
 class Chroma(OnDisk):

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from learnlab.cli import main
+from learnlab.search.index import backlog
 from learnlab.settings import settings
 from learnlab.store import Store
 from learnlab.store.migrations import latest
@@ -194,3 +195,13 @@ def test_a_blank_search_is_told_so(runs):
         assert (
             "Error: the task description is blank" in call("search", asked, "--db", "runs", ok=False).output
         )
+
+
+def test_an_interrupted_encode_says_that_it_can_go_on(runs, monkeypatch):
+    call("ingest", runs, "--db", "mine")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backlog, "encode_waiting", interrupted)
+    assert call("encode", "--db", "mine").output == "ended; the next encode goes on from there\n"

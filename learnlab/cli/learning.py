@@ -30,7 +30,10 @@ def encode(db: str, limit: int | None) -> None:
     """Embed every text that has no vector yet, newest first; ended early, it goes on from there."""
     from learnlab.search.index.backlog import encode_waiting
 
-    click.echo(encode_waiting(_there(db), limit=limit, progress=True).summary())
+    try:
+        click.echo(encode_waiting(_there(db), limit=limit, progress=True).summary())
+    except KeyboardInterrupt:
+        click.echo("ended; the next encode goes on from there")
 
 
 @main.command()

@@ -111,7 +111,7 @@ class Filter:
         tiers = [one.value for one in Tier]
         if tier is not None and str(tier) not in tiers:
             raise SearchError(f"tier is {str(tier)[:100]!r}, not one of {', '.join(tiers)}")
-        if outcome is not None and outcome not in _OUTCOMES:
+        if outcome is not None and str(outcome) not in _OUTCOMES:
             raise SearchError(f"outcome is {str(outcome)[:100]!r}, not one of {', '.join(_OUTCOMES)}")
         is_number = isinstance(days_back, int) and not isinstance(days_back, bool)
         if days_back is not None and not (is_number and 0 <= days_back <= _MOST_DAYS):

@@ -62,27 +62,30 @@ class Search:
         is_held = within(self._store.path)
         with self._store.reading() as connection:
             tasks, state = look(connection), self._state(connection)
-            lacking = self._lacking(connection, tasks, state)
+            known = self._known(connection, tasks, state)
+            lacking = self._lacking(tasks, state, known)
             is_quick = self._chosen.is_loaded and len(lacking) <= FEW
             if is_held or (not state.n_waiting and (is_quick or not lacking)):
-                return self._found(connection, tasks, state, self._encoded(lacking))
+                return self._found(connection, tasks, state, {**self._encoded(lacking), **known})
         if state.n_waiting:
             make_searchable(self._store, self._chosen, self._asked.mode)
         encoded = self._encoded(lacking)
         with self._store.reading() as connection:
             tasks, state = look(connection), self._state(connection)
-            return self._found(connection, tasks, state, encoded)
+            return self._found(connection, tasks, state, {**encoded, **self._known(connection, tasks, state)})
 
     def _state(self, connection: duckdb.DuckDBPyConnection) -> Searchable:
         return searchable(connection, self._key, self._asked.mode)
 
-    def _lacking(
+    def _known(
         self, connection: duckdb.DuckDBPyConnection, tasks: Sequence[Task], state: Searchable
-    ) -> list[Task]:
+    ) -> Vectors:
+        return {} if self._asked.mode == "words" else _stored(connection, state.table, tasks)
+
+    def _lacking(self, tasks: Sequence[Task], state: Searchable, known: Vectors) -> list[Task]:
         """Return the tasks whose vectors are needed and not stored, one a text."""
         if self._asked.mode == "words" or not (state.n_texts or state.n_waiting):
             return []
-        known = _stored(connection, state.table, tasks)
         return list({task.text_hash: task for task in tasks if task.text_hash not in known}.values())
 
     def _encoded(self, tasks: Sequence[Task]) -> Vectors:
@@ -98,8 +101,6 @@ class Search:
         state: Searchable,
         encoded: Vectors,
     ) -> list[Found]:
-        if state.table is not None:
-            encoded = {**encoded, **_stored(connection, state.table, tasks)}
         return [self._of_one(connection, task, state, encoded.get(task.text_hash)) for task in tasks]
 
     def _of_one(

@@ -81,7 +81,7 @@ def find_similar_batch(
         StoreError: as `find_similar` does.
         StoreBusyError: as `find_similar` does.
     """
-    if isinstance(task_descriptions, str):
+    if isinstance(task_descriptions, str) or not isinstance(task_descriptions, Sequence):
         raise SearchError("find_similar_batch takes several task descriptions: find_similar takes one")
     tasks = [Task(text_of(description)) for description in task_descriptions]
     return Search(db, encoder, Asked.of(**asked)).of(lambda connection: tasks) if tasks else []

@@ -67,7 +67,7 @@ def moment(as_of: str | datetime | None) -> datetime | None:
         return None
     if isinstance(as_of, datetime):
         return as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of
-    found: datetime | None = times_of(pl.Series([as_of]))[0]
+    found: datetime | None = times_of(pl.Series([str(as_of)]))[0]
     if found is None:
         raise StoreError(f"as_of {as_of!r} is no time: write it like 2026-06-30 or 2026-06-30T12:00:00Z")
     return found

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from encoders import WordEncoder
 
-from learnlab.errors import SearchError, StoreError
+from learnlab.errors import LearnlabError, SearchError, StoreError
 from learnlab.search import chosen
 from learnlab.search.index import backlog
 from learnlab.search.similar import find_similar, find_similar_batch, similar_to
@@ -447,3 +447,17 @@ def test_texts_that_wait_for_a_model_that_is_missing_hinder_nobody_with_a_vector
     assert (len(found), found.n_not_searchable) == (2, 1)
     with pytest.raises(SearchError, match="needs onnxruntime"):
         find_similar("Something new", small)
+
+
+def test_what_is_no_answer_to_the_question_is_said_in_one_line(store):
+    for asked, said in (
+        ({"outcome": []}, "outcome is '\\[\\]', not one of"),
+        ({"outcome": {}}, "outcome is"),
+        ({"as_of": 5}, "is no time"),
+        ({"as_of": float("nan")}, "is no time"),
+    ):
+        with pytest.raises(LearnlabError, match=said):
+            find_similar("Split", store, encoder=WordEncoder(), **asked)
+    for many in (None, 5, {"Split": 1}, "Split"):
+        with pytest.raises(SearchError, match="takes several task descriptions"):
+            find_similar_batch(many, store, encoder=WordEncoder())

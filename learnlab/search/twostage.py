@@ -19,7 +19,7 @@ LEFT_OUT = 0.35
 It costs nothing and halves the candidates that are needed (docs/decisions/0020-search.md)."""
 
 FEWEST = 400
-PER_ROOT = 2.5
+PER_ROOT = 6
 PER_ROW = 16
 
 
@@ -29,7 +29,7 @@ def n_candidates(n_texts: int, limit: int) -> int:
     It grows with the root of how many there are: measured on real vectors, docs/decisions/0020-search.md.
 
     >>> n_candidates(10_000, 10), n_candidates(1_000_000, 10), n_candidates(1_000_000, 1000)
-    (410, 2660, 18500)
+    (760, 6160, 22000)
     """
     return max(FEWEST, round(PER_ROOT * sqrt(n_texts)) + PER_ROW * limit)
 

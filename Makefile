@@ -4,6 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 TEST_HOME := $(CURDIR)/build/test-home
 PYTEST := $(BIN)/python -m pytest --quiet
+PAGES := tests/browser tests/notebooks
 SPREAD := --numprocesses auto --dist loadscope --no-loadscope-reorder
 SOURCE ?=
 # Every target starts many processes: compiled modules are kept, whatever the environment says.
@@ -39,13 +40,14 @@ lint: $(STAMP) ## ruff and mypy
 
 test: browser ## lint, unit tests, notebooks and real data, side by side (also what CI runs)
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint pages
-	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p no:nbval -m "not alone" tests learnlab --cov --cov-fail-under 95
+	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p no:nbval -m "not alone" \
+		$(addprefix --ignore ,$(PAGES)) tests learnlab --cov --cov-fail-under 95
 	@$(PYTEST) -p no:nbval -m alone $$(grep --recursive --files-with-matches --include "*.py" mark.alone tests)
 
 pages: $(STAMP)
 	@rm -rf $(TEST_HOME)
 	@LEARNLAB_HOME=$(TEST_HOME) $(BIN)/learnlab simulate
-	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p learnlab.reports --nbval-lax notebooks
+	@LEARNLAB_HOME=$(TEST_HOME) $(PYTEST) $(SPREAD) -p learnlab.reports --nbval-lax $(PAGES) notebooks
 
 soak: $(STAMP) ## the crash and process tests at full counts: 100 kills, ten processes for five minutes
 	@LEARNLAB_SOAK=1 $(PYTEST) -m soak tests --capture no

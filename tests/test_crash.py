@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from learnlab.ingest.simulation.simulator import simulate
 from learnlab.store import Store
 from learnlab.store.migrations import validate
 
-_ROWS = 9_000
+_ROWS = 9_000 if os.environ.get("LEARNLAB_SOAK") else 3_000
 _PROGRAM = """
 import sys
 from learnlab.ingest import ingest

@@ -36,8 +36,9 @@ class Books:
         return self.rows(f"select {TOTALS} from executions order by task_id")
 
     def cleared(self) -> Books:
-        for (name,) in self.connection.execute("select table_name from duckdb_tables()").fetchall():
-            self.connection.execute(f'delete from "{name}"')
+        names = self.connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        for schema, name in names:
+            self.connection.execute(f'delete from "{schema}"."{name}"')
         return self
 
     def wrong(self) -> dict[str, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import papermill
 import polars as pl
 import pytest
 from encoders import WordEncoder
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from learnlab.ingest.run import ingest
 from learnlab.ingest.simulation.sample import simulate_into, simulate_sessions_into
@@ -153,12 +158,27 @@ def test_runs_with_other_parameters(
     }
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
+    """One kernel for many notebooks: starting it takes longer than what they do in it."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env=os.environ | {"LEARNLAB_HOME": str(tmp_path_factory.mktemp("home"))})
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.parametrize(
     "path", [path for path in NOTEBOOKS if path.stem != LIVE], ids=lambda path: path.stem
 )
-def test_stops_gently_on_an_empty_store(path: Path, tmp_path: Path) -> None:
-    store = Store(tmp_path / "empty.duckdb").ensure()
-    notebook = run(path, store.path, tmp_path)
+def test_stops_gently_on_an_empty_store(path: Path, store: Store, kernel: KernelManager) -> None:
+    notebook = nbformat.read(path, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        cell.outputs = []
+    code[0].source = f"%reset -f\n{code[0].source}\ndb = {str(store.path)!r}"
+    with pytest.raises(CellExecutionError) as ended:
+        NotebookClient(notebook, km=kernel).execute()
+    assert (ended.value.ename, ended.value.evalue) == ("SystemExit", "")
     (stop,) = outputs(notebook, STOP)
     assert stop["reason"].startswith("No ")
     assert outputs(notebook, "application/vnd.vegalite.v5+json") == []

@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from encoders import WordEncoder
 
 import learnlab as ll
 from learnlab.ingest import ingest
 from learnlab.ingest.simulation.sample import simulate_into
+from learnlab.search import encoders
+from learnlab.search.encoders.weights import PACKAGED_KEY
 from learnlab.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,10 +48,23 @@ def test_the_python_runs(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     code = compile(block("python", "ll.sql("), "README.md", "exec")
     exec(code, names)
-    body = block("python", "ll.LearningDatabase(").replace("\n", "\n    ")
+    body = block("python", "store_execution(").replace("\n", "\n    ")
     exec(f"async def example():\n    {body}\n    return rows", names)
     (row,) = asyncio.run(names["example"]())
     assert (row["repo"], row["total_executions"]) == ("shop", 1)
+
+
+def test_the_search_finds_what_is_like_it(monkeypatch, capsys):
+    simulate_into(Store("sample").ensure(), 60)
+    monkeypatch.setattr(encoders, "encoder", lambda name="": WordEncoder(PACKAGED_KEY))
+    body = block("python", "ll.find_similar(").replace("\n", "\n    ")
+    names: dict[str, object] = {"ll": ll}
+    exec(f"async def example():\n    {body}\n    return found, similar, likewise", names)
+    found, similar, likewise = asyncio.run(names["example"]())
+    assert 0 < found.best_similarity < 1
+    assert len(capsys.readouterr().out.splitlines()) == len(found) + 1
+    assert all(row["repo"] == "orchard-api" for row in similar)
+    assert likewise == [] or similar
 
 
 class Pool:

@@ -19,7 +19,8 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 def make_run(out: Path, started: datetime, store: str = "/stores/a.duckdb") -> Path:
     with folders.being_built(out, started, store) as partial:
         (partial / "index.html").write_text(f"run of {started:%H:%M}", encoding="utf-8")
-        (partial / folders.MANIFEST).write_text(json.dumps({"store": {"path": store}}), encoding="utf-8")
+        manifest = {"store": {"path": store}, "started_at": started.isoformat()}
+        (partial / folders.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
         return folders.complete(partial, out)
 
 
@@ -100,6 +101,13 @@ def test_without_links_latest_is_a_page_that_leads_on(
     second = make_run(tmp_path, NOON + timedelta(hours=1))
     page = (tmp_path / "latest" / "index.html").read_text(encoding="utf-8")
     assert f'url=../runs/{second.name}/index.html"' in page
+
+
+def test_runs_of_one_second_are_told_apart_by_their_manifests(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, NOON + timedelta(milliseconds=100 * n)) for n in range(8)]
+    assert [run for run, _ in folders.runs_of(tmp_path, "/stores/a.duckdb")] == runs[::-1]
+    folders.keep_newest(tmp_path, "/stores/a.duckdb", 1)
+    assert list((tmp_path / "runs").iterdir()) == [runs[-1]]
 
 
 def test_only_the_newest_runs_of_a_store_are_kept(tmp_path: Path) -> None:

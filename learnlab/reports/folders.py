@@ -78,16 +78,19 @@ def _point(out: Path, folder: Path) -> None:
 
 
 def runs_of(out: Path, store_path: str) -> list[tuple[Path, dict[str, Any]]]:
-    """Return the complete runs of a store with their manifests, the newest first."""
+    """Return the complete runs of a store with their manifests, the newest first.
+
+    What counts is the moment in the manifest: the names know whole seconds, and two runs may share one.
+    """
     found = []
-    for folder in sorted((out / "runs").glob("*"), reverse=True):
+    for folder in (out / "runs").glob("*"):
         if folder.name.endswith((_PARTIAL, _GONE)):
             continue
         with suppress(OSError, ValueError, AttributeError):
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             if manifest.get("store", {}).get("path") == store_path:
                 found.append((folder, manifest))
-    return found
+    return sorted(found, key=lambda run: (str(run[1].get("started_at")), run[0].name), reverse=True)
 
 
 def keep_newest(out: Path, store_path: str, keep: int) -> list[str]:

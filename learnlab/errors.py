@@ -37,3 +37,7 @@ class CaptureError(LearnlabError):
 
 class SearchError(LearnlabError):
     """A search, an encoder or its weights cannot be used as asked."""
+
+
+class RoutingError(LearnlabError):
+    """A router cannot learn, choose, be kept or be judged as asked."""

@@ -1,0 +1,95 @@
+"""What a fitted router must say of itself to be kept, and how each kind is made again from what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnlab.errors import RoutingError
+from learnlab.routing.router import Fitted
+from learnlab.routing.tries import Tries
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Numbers by their names: float32, float64 or int64, all of them finite."""
+
+DTYPES = ("float32", "float64", "int64")
+
+_HOMES = {
+    "sona": "learnlab.routing.sona",
+}
+"""Which module's `restore(description, arrays)` makes a kind of router again; nothing else is ever imported."""
+
+
+@runtime_checkable
+class Kept(Fitted, Protocol):
+    """A fitted router that can be kept: what it learned are arrays, and the rest fits in JSON."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `restore` needs besides the arrays, as plain JSON; the candidates are kept beside it."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what it learned: arrays of float32, float64 or int64, by names of letters, digits, `_` and `.`."""
+        ...
+
+
+@runtime_checkable
+class WithHistory(Protocol):
+    """A router that looks at what came of similar tasks: the store's tries are given to it when it is loaded."""
+
+    def with_history(self, past: Tries) -> Fitted:
+        """Return the router with these tries to look at, in place of those that it was fitted on."""
+        ...
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the names of the kinds of routers that can be kept.
+
+    >>> "sona" in kinds()
+    True
+    """
+    return tuple(_HOMES)
+
+
+def restore(name: str, description: Mapping[str, Any], arrays: Arrays) -> Kept:
+    """Return the router of a kind that gave this description and these arrays.
+
+    Raises:
+        RoutingError: when there is no such kind, or what is given does not make one.
+
+    >>> restore("no such", {}, {})
+    Traceback (most recent call last):
+    learnlab.errors.RoutingError: no kind of router is called 'no such'; there are sona
+    """
+    if name not in _HOMES:
+        raise RoutingError(f"no kind of router is called {name[:100]!r}; there are {', '.join(_HOMES)}")
+    try:
+        made: Kept = import_module(_HOMES[name]).restore(description, arrays)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise RoutingError(f"what was kept makes no router of the kind {name}: {error!r:.200}") from error
+    return made
+
+
+def taken(arrays: Arrays, name: str, shape: tuple[int | None, ...], dtype: str = "float32") -> NDArray[Any]:
+    """Return one of the arrays after checking its shape (None fits any length) and its kind of numbers.
+
+    Raises:
+        RoutingError: when it is missing, or is another.
+
+    >>> taken({"bias": np.zeros(3, dtype=np.float32)}, "bias", (2,))
+    Traceback (most recent call last):
+    learnlab.errors.RoutingError: the array 'bias' is float32 (3,), not float32 (2,)
+    """
+    if name not in arrays:
+        raise RoutingError(f"the array {name!r} is missing")
+    found = arrays[name]
+    fits = len(found.shape) == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, found.shape, strict=True)
+    )
+    if not fits or found.dtype != np.dtype(dtype):
+        raise RoutingError(f"the array {name!r} is {found.dtype} {found.shape}, not {dtype} {shape}")
+    return found

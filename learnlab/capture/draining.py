@@ -4,6 +4,9 @@ It drains when a hundred events wait, or five seconds after the oldest of them; 
 gather, so the batches grow with the load. After each turn it rests four times as long as it worked, so that it
 takes little from the program, and readers pass; it waits only a second for its turn, then lets others go first.
 
+The last drain, when the program ends, goes to its end: the interpreter ends a thread that is inside DuckDB then by
+aborting the whole program.
+
 A forked child does not drain: the threads of polars and DuckDB do not outlive a fork. What it captured waits
 in the spool for whoever drains next.
 """
@@ -35,7 +38,7 @@ _TURN = 1.0
 """Seconds that one drain waits for the store, and that it goes on once it has it."""
 
 _LAST = 2.0
-"""Seconds that the last drain, when the program ends, waits and works."""
+"""Seconds that the last drain, when the program ends, waits for the store, and that it goes on once it has it."""
 
 _REST = 4.0
 """Seconds of rest for each second of work."""
@@ -94,17 +97,16 @@ class Drainer:
         return self._drained(seconds) == 0 and not spool.undrained(segments)
 
     def close(self) -> None:
-        """Drain a last time, for two seconds at most, and let the thread go; what stays is safe in the spool."""
+        """Drain a last time, begin no batch after two seconds, and let the thread go; what stays is safe in the spool."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is None or _is_forked:
             return
         for event in (self._closing, self._some, self._enough):
             event.set()
-        thread.join(5 * _LAST)
-        if not thread.is_alive():
-            for event in (self._closing, self._some, self._enough):
-                event.clear()
+        thread.join()
+        for event in (self._closing, self._some, self._enough):
+            event.clear()
 
     def _start(self) -> None:
         with self._lock:

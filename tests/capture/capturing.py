@@ -69,8 +69,8 @@ def work(store: str, worker: str) -> None:
 
 
 def leave(free: str, worker: str, busy: str) -> None:
-    """Capture three tasks into each of two stores and end as programs do; the last drain does not wait for long."""
-    draining._LAST = 0.2
+    """Capture three tasks into each of two stores and end as programs do; the last drain waits for nobody."""
+    draining._LAST = 0.01
     recorders = [recorder_for(store) for store in (free, busy)]
     say(acknowledged=[one.record(record(int(worker), n)) for one in recorders for n in range(3)])
 

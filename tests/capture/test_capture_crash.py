@@ -117,7 +117,7 @@ def test_a_program_that_ends_drains_what_it_captured_or_leaves_it_in_the_spool(s
     other = Store(shutil.copy(empty, tmp_path / "held.duckdb"))
     with held(other.path, exclusive=False, timeout=1):
         program = Program(tmp_path, "leave", store, 1, other.path)
-        assert program.process.communicate(timeout=60) == (None, "")
+        assert program.process.communicate(timeout=120) == (None, "")
         assert program.process.returncode == 0
         assert program.facts() == [[True] * 6]
         assert spool.waiting(other.path)

@@ -8,14 +8,19 @@ import numpy as np
 
 from learnlab.errors import RoutingError
 from learnlab.routing.router import Expected
-from learnlab.routing.tries import Floats, Ints
+from learnlab.routing.tries import Flags, Floats, Ints
 
 _TIE = 1e-12
 
 
 def _amount(value: float, what: str, most: float = np.inf) -> None:
-    if not (np.isfinite(value) and 0 <= value <= most):
-        raise RoutingError(f"{what} is {value!r}: it must be a number from 0 to {most:g}")
+    try:
+        fits = bool(np.isfinite(value)) and 0 <= value <= most
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        span = f"from 0 to {most:g}" if np.isfinite(most) else "that is not negative"
+        raise RoutingError(f"{what} is {value!r}: it must be a number {span}")
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,11 @@ def _scale(cost: Floats) -> float:
     return float(max(known.max(initial=0.0), 1e-12))
 
 
-def best(expected: Expected, preference: Preference) -> Ints:
-    """Return the place of the best candidate for each task; among equals the cheaper, then the earlier one.
+def usable(expected: Expected) -> Flags:
+    """Return which candidates may be chosen for each task: those whose quality is known, and their cost if any's is.
 
-    A candidate whose quality is not known is not chosen, nor one whose cost is not known where others' are.
+    A candidate of which a quality and no cost is known is left out where another's cost is known, for nothing
+    could be said of what it saves.
 
     Raises:
         RoutingError: when a task has no candidate of which any quality is expected.
@@ -98,8 +104,32 @@ def best(expected: Expected, preference: Preference) -> Ints:
     if not known.any(axis=1).all():
         raise RoutingError("nothing is known of any candidate: there is nothing to choose by")
     priced = known & np.isfinite(expected.cost)
-    usable = np.where(priced.any(axis=1, keepdims=True), priced, known)
-    cost = np.where(priced, expected.cost, 0.0)
-    rank = np.where(usable, preference.rank(np.where(known, expected.quality, 0.0), cost), -np.inf)
-    near = rank >= rank.max(axis=1, keepdims=True) - _TIE
-    return np.asarray(np.where(near, cost, np.inf).argmin(axis=1))
+    return priced | (known & ~priced.any(axis=1, keepdims=True))
+
+
+def best(expected: Expected, preference: Preference) -> Ints:
+    """Return the place of the best candidate for each task, among those that are `usable`.
+
+    Among equals it is the cheaper one, then the one of higher quality, then the earlier one. Where no cost is
+    known, every cost counts as 0.
+
+    Raises:
+        RoutingError: when a task has no candidate of which any quality is expected.
+
+    >>> quality, cost = np.array([[0.6, 0.9]]), np.array([[0.01, 0.20]])
+    >>> expected = Expected(quality, 0 * quality, cost, 0 * cost)
+    >>> best(expected, PriceOfQuality(worth_usd=0.5)), best(expected, PriceOfQuality(worth_usd=1.0))
+    (array([0]), array([1]))
+    """
+    may = usable(expected)
+    quality = np.where(may, expected.quality, 0.0)
+    cost = np.where(may & np.isfinite(expected.cost), expected.cost, 0.0)
+    rank = np.where(may, preference.rank(quality, cost), -np.inf)
+    first = rank.argmax(axis=1)
+    top = rank[np.arange(len(rank)), first][:, None]
+    near = rank >= top - _TIE * np.maximum(1.0, np.abs(top))
+    if near.sum() == len(rank):
+        return np.asarray(first)
+    price = np.where(near, cost, np.inf)
+    cheap = near & (price <= price.min(axis=1, keepdims=True))
+    return np.asarray(np.where(cheap, quality, -np.inf).argmax(axis=1))

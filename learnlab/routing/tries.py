@@ -13,6 +13,7 @@ from learnlab.events import Candidate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 KNOWN = pl.Schema(
     {

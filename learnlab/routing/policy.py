@@ -1,0 +1,155 @@
+"""How a candidate is drawn from what is expected: probabilities of choosing, exactly those that are logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from learnlab.errors import RoutingError
+from learnlab.routing.preference import Preference, best, usable
+from learnlab.routing.router import Expected
+from learnlab.routing.tries import Flags, Floats, Ints
+
+DRAWS = 100
+"""Times that Thompson sampling imagines each task; shares are whole hundredths."""
+
+_PIECE = 2_000_000
+
+
+class Policy(Protocol):
+    """A way to choose: the probability of each candidate on each task."""
+
+    def probabilities(self, expected: Expected, rng: np.random.Generator) -> Floats:
+        """Return the probability of choosing each candidate: (tasks, candidates), rows of sum 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """Always the best candidate under a preference."""
+
+    preference: Preference
+
+    def probabilities(self, expected: Expected, rng: np.random.Generator) -> Floats:
+        """Return 1 for the best candidate of each task and 0 for the others; nothing is drawn.
+
+        Raises:
+            RoutingError: when nothing is known of any candidate of a task.
+        """
+        chosen = np.zeros(expected.quality.shape)
+        chosen[np.arange(len(chosen)), best(expected, self.preference)] = 1.0
+        return chosen
+
+
+@dataclass(frozen=True)
+class EpsilonGreedy:
+    """The best candidate, but with probability epsilon any usable one, all equally likely.
+
+    Whoever explores does so among all that are usable, also beyond a budget or below a floor.
+
+    Raises:
+        RoutingError: when epsilon is no number from 0 to 1.
+    """
+
+    preference: Preference
+    epsilon: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon <= 1:
+            raise RoutingError(f"epsilon is {self.epsilon!r}: it must be a number from 0 to 1")
+
+    def probabilities(self, expected: Expected, rng: np.random.Generator) -> Floats:
+        """Return 1 - epsilon for the best candidate, and epsilon shared among the usable ones; nothing is drawn.
+
+        Raises:
+            RoutingError: when nothing is known of any candidate of a task.
+
+        >>> quality, cost = np.array([[0.6, 0.9]]), np.array([[0.01, 0.20]])
+        >>> expected = Expected(quality, 0 * quality, cost, 0 * cost)
+        >>> from learnlab.routing.preference import AboveFloor
+        >>> EpsilonGreedy(AboveFloor(0.5), 0.5).probabilities(expected, np.random.default_rng(0)).tolist()
+        [[0.75, 0.25]]
+        """
+        greedy = Greedy(self.preference).probabilities(expected, rng)
+        return _mixed(greedy, usable(expected), self.epsilon)
+
+
+@dataclass(frozen=True)
+class Thompson:
+    """Each candidate as often as it may be the best one, given how unsure the router is.
+
+    Every task is imagined 100 times, quality and cost drawn from normal distributions around what is expected
+    with its standard errors (quality kept within 0-1, cost not negative); the share of the times in which a
+    candidate is the best under the preference is its probability, mixed with an equal share for all usable ones
+    so that each has at least `floor`. Source: W. R. Thompson, "On the likelihood that one unknown probability
+    exceeds another", Biometrika 25 (1933), 285-294. The shares are themselves drawn, and then what is chosen is
+    drawn from exactly those shares: the propensity that is logged is not an estimate.
+
+    Raises:
+        RoutingError: when the floor is no number from 0 to 1.
+    """
+
+    preference: Preference
+    floor: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.floor <= 1:
+            raise RoutingError(f"the least probability is {self.floor!r}: it must be a number from 0 to 1")
+
+    def probabilities(self, expected: Expected, rng: np.random.Generator) -> Floats:
+        """Return how often each candidate was the best one when the tasks were imagined.
+
+        With more candidates than the floor allows, all usable ones are equally likely.
+
+        Raises:
+            RoutingError: when nothing is known of any candidate of a task.
+        """
+        may = usable(expected)
+        n, k = may.shape
+        shares = np.empty((n, k))
+        step = max(1, _PIECE // (DRAWS * k))
+        for start in range(0, n, step):
+            piece = slice(start, start + step)
+            shares[piece] = self._shares(expected, piece, rng)
+        return _mixed(shares, may, np.minimum(1.0, self.floor * may.sum(axis=1, keepdims=True)))
+
+    def _shares(self, expected: Expected, piece: slice, rng: np.random.Generator) -> Floats:
+        """Return the share of imagined tasks on which each candidate is the best."""
+        quality = _drawn(expected.quality[piece], expected.quality_error[piece], rng)
+        quality = np.minimum(np.maximum(quality, 0.0), 1.0)
+        cost = np.maximum(_drawn(expected.cost[piece], expected.cost_error[piece], rng), 0.0)
+        won = best(Expected(quality, quality, cost, cost), self.preference)
+        n, k = len(won) // DRAWS, quality.shape[1]
+        task = np.repeat(np.arange(n), DRAWS)
+        return np.bincount(task * k + won, minlength=n * k).reshape(n, k) / DRAWS
+
+
+def sample(probabilities: Floats, rng: np.random.Generator) -> Ints:
+    """Return a candidate's place for each task, drawn with exactly these probabilities (tasks, candidates).
+
+    Raises:
+        RoutingError: when a row holds a negative number or none, or does not sum to 1.
+
+    >>> sample(np.array([[0.0, 1.0], [1.0, 0.0]]), np.random.default_rng(0))
+    array([1, 0])
+    """
+    sums = np.cumsum(probabilities, axis=1)
+    if not (np.all(probabilities >= 0) and np.allclose(sums[:, -1], 1.0, rtol=0, atol=1e-9)):
+        raise RoutingError("probabilities of choosing must be 0 or more and sum to 1 for every task")
+    below = sums <= rng.random(len(sums))[:, None]
+    last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0).argmax(axis=1)
+    return np.asarray(np.minimum(below.sum(axis=1), last))
+
+
+def _mixed(shares: Floats, may: Flags, epsilon: float | Floats) -> Floats:
+    """Return the shares with a part `epsilon` of them given to all usable candidates equally."""
+    return np.asarray((1 - epsilon) * shares + epsilon * may / may.sum(axis=1, keepdims=True))
+
+
+def _drawn(mean: Floats, error: Floats, rng: np.random.Generator) -> Floats:
+    """Return normal draws, a row a draw and the draws of one task together; an unknown error counts as none."""
+    spread = np.where(np.isfinite(error), error, 0.0)
+    draws = mean[:, None, :] + spread[:, None, :] * rng.standard_normal((len(mean), DRAWS, mean.shape[1]))
+    return np.asarray(draws.reshape(-1, mean.shape[1]))

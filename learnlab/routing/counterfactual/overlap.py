@@ -1,0 +1,83 @@
+"""How far a log can speak for another policy: how many tries count, how unevenly, and what was never tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from learnlab.intervals import TOO_FEW, Interval
+from learnlab.routing.counterfactual.estimators import Log, kish
+from learnlab.routing.counterfactual.ratios import ratio
+from learnlab.routing.tries import Floats, Ints
+
+HARDLY = 0.02
+"""A choice is hardly ever made on a kind of task when the log made it in less than this share of its tries."""
+
+MOST_NEVER = 0.01
+"""Up to this share of its choices a policy may make what was never tried; beyond it, it is not identified."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How well a log supports judging a policy.
+
+    `n_effective` is Kish's; `mean_weight` is 1 where everything the policy chooses had a chance in the log;
+    `largest_share` is the part of the largest weight in the sum of all. `never_rate` and `hardly_rate` are the shares
+    of the policy's choices (0-1) that were never, or hardly ever, made on the same kind of task.
+    """
+
+    n: int
+    n_effective: float
+    mean_weight: Interval
+    median_weight: float
+    high_weight: float
+    largest_weight: float
+    largest_share: float
+    never_rate: float
+    hardly_rate: float
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether the log can say anything of the policy: what it chooses was tried."""
+        return self.n_effective > 0 and self.never_rate <= MOST_NEVER
+
+    @property
+    def note(self) -> str:
+        """What must be known before the estimates are read; empty where nothing stands against them."""
+        if not self.is_identified:
+            return f"not identified: {self.never_rate:.0%} of its choices were never tried"
+        if self.n_effective < TOO_FEW:
+            return "too few to tell"
+        if self.mean_weight.high < 1 or self.mean_weight.low > 1:
+            return "the weights do not average 1: logged propensities or support are in doubt"
+        if self.largest_share > 0.1:
+            return "one try decides a tenth or more"
+        return ""
+
+
+def overlap(log: Log, target: Floats, kind: Ints) -> Overlap:
+    """Return how far a log supports a policy; `kind` numbers the kind of task of each try, from 0.
+
+    >>> log = Log(np.ones(4), np.zeros(4, dtype=int), np.full(4, 0.5), np.arange(4))
+    >>> overlap(log, np.tile([0.0, 1.0], (4, 1)), np.zeros(4, dtype=int)).note
+    'not identified: 100% of its choices were never tried'
+    """
+    weights = log.weights(target)
+    total = float(weights.sum())
+    k = target.shape[1]
+    counts = np.bincount(kind * k + log.chosen, minlength=(int(kind.max(initial=0)) + 1) * k).reshape(-1, k)
+    shares = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))[kind]
+    never, hardly = target * (shares == 0), target * ((shares > 0) & (shares < HARDLY))
+    mean = ratio(weights, np.ones(len(log)), log.group).interval()
+    return Overlap(
+        n=len(log),
+        n_effective=kish(weights),
+        mean_weight=mean,
+        median_weight=float(np.median(weights)),
+        high_weight=float(np.quantile(weights, 0.99)),
+        largest_weight=float(weights.max(initial=0.0)),
+        largest_share=float(weights.max(initial=0.0)) / total if total else 0.0,
+        never_rate=float(never.sum(axis=1).mean()),
+        hardly_rate=float(hardly.sum(axis=1).mean()),
+    )

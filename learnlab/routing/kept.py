@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
+from learnlab.events import Candidate
 from learnlab.routing.router import Fitted
 from learnlab.routing.tries import Tries
 
@@ -21,7 +22,7 @@ DTYPES = ("float32", "float64", "int64")
 _HOMES = {
     "sona": "learnlab.routing.sona",
 }
-"""Which module's `restore(description, arrays)` makes a kind of router again; nothing else is ever imported."""
+"""Which module has the `restore(candidates, description, arrays)` of a kind; nothing else is ever imported."""
 
 
 @runtime_checkable
@@ -55,20 +56,22 @@ def kinds() -> tuple[str, ...]:
     return tuple(_HOMES)
 
 
-def restore(name: str, description: Mapping[str, Any], arrays: Arrays) -> Kept:
-    """Return the router of a kind that gave this description and these arrays.
+def restore(
+    name: str, candidates: tuple[Candidate, ...], description: Mapping[str, Any], arrays: Arrays
+) -> Kept:
+    """Return the router of a kind that chose from these candidates, gave this description and these arrays.
 
     Raises:
         RoutingError: when there is no such kind, or what is given does not make one.
 
-    >>> restore("no such", {}, {})
+    >>> restore("no such", (), {}, {})
     Traceback (most recent call last):
     learnlab.errors.RoutingError: no kind of router is called 'no such'; there are sona
     """
     if name not in _HOMES:
         raise RoutingError(f"no kind of router is called {name[:100]!r}; there are {', '.join(_HOMES)}")
     try:
-        made: Kept = import_module(_HOMES[name]).restore(description, arrays)
+        made: Kept = import_module(_HOMES[name]).restore(candidates, description, arrays)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise RoutingError(f"what was kept makes no router of the kind {name}: {error!r:.200}") from error
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,28 @@ QUALITIES = {"success": "success", "score": "score"}
 
 _TIERS = {tier.value: place for place, tier in enumerate(Tier)}
 _TASK = ("task_group", "text_hash", *KNOWN)
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How tries are read: the fields of a candidate, the quality, and whose vectors ("" for none)."""
+
+    candidates: tuple[str, ...] = ("model_tier",)
+    quality: str = "success"
+    encoder_key: str = ""
+
+    def tries(self, store: Store) -> Tries:
+        """Return the tries of a store that are read so: `read_tries`."""
+        return read_tries(
+            store, candidates=self.candidates, quality=self.quality, encoder_key=self.encoder_key
+        )
+
+
+def fullest_key(store: Store) -> str:
+    """Return the key of the model that has the most vectors in a store; "" where there are none."""
+    with store.reading() as connection:
+        table = vector_table(connection)
+    return table.key if table else ""
 
 
 def read_tries(

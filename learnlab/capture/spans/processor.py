@@ -188,7 +188,7 @@ class LearnlabSpanProcessor(_Base):
             self._is_shut = True
             self._wake.set()
         if self._thread is not None:
-            self._thread.join(_PATIENCE)
+            self._thread.join()  # cut off inside DuckDB it would abort the program
         if not self.force_flush():
             n_lost = sum(len(trace.spans) - trace.n_safe for trace in self._traces.values())
             _log.error("%d spans were not captured: they could not be written before the end", n_lost)

@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 import learnlab.reports  # noqa: F401  # before any test imports jsonschema, which it keeps quick
 from learnlab.models import ExecutionRecord
 from learnlab.settings import settings
-from learnlab.store import Store
+from learnlab.store import Store, core
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -41,6 +41,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
     yield folder
     settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reads wait for a drain that another thread has begun, however slow it is: they read all that was acknowledged.
+
+    Reads of programs wait a second, then show what is there, so on a busy machine some of it may be missing.
+    """
+    monkeypatch.setattr(core, "_DRAIN_PATIENCE", 60.0)
 
 
 @pytest.fixture(scope="session")

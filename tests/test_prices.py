@@ -167,7 +167,7 @@ def test_no_price_is_fetched_and_the_table_is_named(monkeypatch):
 
 
 def test_a_hundred_thousand_uses_are_priced_in_a_moment():
-    begin = time.monotonic()
+    begin = time.process_time()
     for n in range(100_000):
         price_of("claude-opus-4-5-20251101", "anthropic", AT, 1_000 + n, 500, 100, 50)
-    assert time.monotonic() - begin < 8
+    assert time.process_time() - begin < 8

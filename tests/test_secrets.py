@@ -238,6 +238,6 @@ def test_nothing_is_masked_where_the_setting_is_off(monkeypatch):
 )
 def test_no_text_takes_longer_than_its_length_allows(unit):
     """A pattern that goes back over a text would need hours for half a megabyte."""
-    begin = time.monotonic()
+    begin = time.process_time()
     mask_text(unit * (500_000 // len(unit)))
-    assert time.monotonic() - begin < 20
+    assert time.process_time() - begin < 20

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from capturing import AT_ONCE, record
 
+from learnlab.capture import draining
 from learnlab.capture.recorder import Recorder
 from learnlab.store import Store, spool
 from learnlab.store.lock import held
@@ -70,7 +71,6 @@ def test_what_four_killed_processes_acknowledged_is_there_exactly_once(tmp_path,
         if killed + 4 < n_kills:
             alive.append(Program(tmp_path, "work", store, killed + 4))
         if soak and rng.random() < 0.2:
-            store.drain(60)  # a read alone would not wait for its turn as long
             assert acknowledged <= set(stored(store))
             assert validate(store.path) == []
     store.ensure().drain(60)
@@ -87,12 +87,13 @@ def test_what_four_killed_processes_acknowledged_is_there_exactly_once(tmp_path,
 
 
 @pytest.mark.soak
-def test_nobody_who_captures_waits_for_a_report_that_holds_the_store(store, soak):
+def test_nobody_who_captures_waits_for_a_report_that_holds_the_store(store, soak, monkeypatch):
+    monkeypatch.setattr(draining, "_TURN", 60.0)  # the drain waits to the end, and so would who waited for it
     recorder, longest, n = Recorder(store.path), 0.0, 0
 
     async def capture_until(end: float) -> None:
         nonlocal longest, n
-        while time.monotonic() < end:
+        while time.monotonic() < end or n <= draining.ENOUGH:
             began = time.monotonic()
             results = await asyncio.gather(*(recorder.arecord(record(1, n + i)) for i in range(20)))
             longest, n = max(longest, time.monotonic() - began), n + len(results)
@@ -102,9 +103,8 @@ def test_nobody_who_captures_waits_for_a_report_that_holds_the_store(store, soak
     seconds = 20 if soak else 1.3
     with held(store.path, exclusive=False, timeout=1):
         asyncio.run(capture_until(time.monotonic() + seconds))
-        assert n > 100
         assert spool.waiting(store.path)
-    assert longest < seconds / 2
+    assert longest < 30
     assert recorder.flush(10)
     recorder.close()
     assert len(stored(store)) == len(set(stored(store))) == n

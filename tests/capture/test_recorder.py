@@ -58,7 +58,7 @@ def full(_descriptor: int, _data: bytes) -> int:
     raise OSError(28, "No space left on device")
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for a condition; the test fails when it does not come."""
     end = time.monotonic() + seconds
     while not condition():
@@ -439,7 +439,7 @@ def test_a_closed_recorder_begins_anew(eager, store, make_record):
 
 
 def in_child(work: Callable[[], bool]) -> None:
-    """Run work in a forked child; the test fails unless it returns True within 20 seconds."""
+    """Run work in a forked child; the test fails unless it returns True within a minute."""
     pid = os.fork()
     if not pid:
         try:

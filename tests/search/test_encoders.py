@@ -199,6 +199,7 @@ def test_torch_is_asked_for_a_gpu_only_where_there_may_be_one(
 def test_a_large_file_is_hashed_again_only_when_it_may_have_changed(tmp_path, home, monkeypatch):
     large = tmp_path / "large"
     large.write_bytes(b"a" * 2_000_000)
+    monkeypatch.setattr(file_hashes, "_SETTLED_SECONDS", 60.0)
     of_a = sha256_of(large)
     assert not (home / "models").exists(), "a file as young as this one may change within the same tick"
     monkeypatch.setattr(file_hashes, "_SETTLED_SECONDS", -60.0)

@@ -37,8 +37,11 @@ class Interval(NamedTuple):
         return self.low <= other.high and other.low <= self.high
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval | None:
+def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval | None:
     """Return the Wilson score interval of a rate, or None when n is 0.
+
+    Successes may be parts of one, as scores from 0 to 1 are: they vary less than successes with the same rate, so
+    that the interval is on the wide side.
 
     Formula: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal
     of the American Statistical Association 22 (1927), 209-212.
@@ -153,3 +156,77 @@ def paired_bootstrap(
     if left.shape != right.shape:
         raise ValueError(f"pairs need equal lengths, got {left.shape} and {right.shape}")
     return bootstrap(left - right, confidence=confidence, resamples=resamples, seed=seed)
+
+
+Counts = NDArray[np.float64]
+"""How often each observation was drawn, a row a resample: (resamples, n)."""
+
+
+def resampled(n: int, resamples: int, rng: np.random.Generator) -> Counts:
+    """Return how often each of n is drawn when n are drawn with replacement, a row a resample.
+
+    >>> resampled(3, 4, np.random.default_rng(0)).sum(axis=1).tolist()
+    [3.0, 3.0, 3.0, 3.0]
+    """
+    drawn = rng.integers(0, n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n).astype(np.float64)
+
+
+def percentile(estimate: float, figures: ArrayLike, n: int, confidence: float = 0.95) -> Interval | None:
+    """Return the percentile interval of a figure from its resamples, or None where it cannot be told.
+
+    That is: the estimate is not finite, or more than one resample in a hundred gives no finite figure.
+
+    >>> [round(figure, 2) for figure in percentile(50.0, range(101), n=7)]
+    [50.0, 2.5, 97.5, 7]
+    """
+    array = np.asarray(figures, dtype=float)
+    there = array[np.isfinite(array)]
+    if not np.isfinite(estimate) or len(there) < 0.99 * len(array):
+        return None
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(there, [tail, 1 - tail])
+    return Interval(float(estimate), float(low), float(high), n)
+
+
+def cluster_bootstrap(
+    group: ArrayLike,
+    statistic: Callable[[Counts], NDArray[np.float64]],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Interval | None]:
+    """Return the percentile intervals of figures whose observations come in groups; groups are drawn, not observations.
+
+    `group` says which group each observation is in. `statistic` takes how often each observation is drawn, (resamples,
+    n), and returns figures, (resamples, figures); an interval each, whose n are the groups, or None where a figure
+    cannot be told (fewer than 2 groups, not finite). A difference of two figures in one `statistic` is paired.
+    Source: A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application" (1997), section 3.8.
+
+    Raises:
+        ValueError: when there is no observation.
+
+    >>> values = np.array([1.0, 1.0, 3.0])
+    >>> mean = cluster_bootstrap([0, 0, 1], lambda drawn: (drawn @ values / drawn.sum(axis=1))[:, None])
+    >>> [round(figure, 2) for figure in mean[0]]
+    [1.67, 1.0, 3.0, 2]
+    """
+    names, own = np.unique(np.asarray(group), return_inverse=True)
+    if not len(own):
+        raise ValueError("there is no observation to draw from")
+    estimates = statistic(np.ones((1, len(own))))[0]
+    if len(names) < 2:
+        return [None] * len(estimates)
+    rng = np.random.default_rng(seed)
+    rounds = max(1, min(resamples, 4_000_000 // len(own)))
+    figures = np.concatenate(
+        [
+            statistic(resampled(len(names), min(rounds, resamples - done), rng)[:, own])
+            for done in range(0, resamples, rounds)
+        ]
+    )
+    return [
+        percentile(estimate, figure, len(names), confidence)
+        for estimate, figure in zip(estimates, figures.T, strict=True)
+    ]

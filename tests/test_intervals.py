@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learnlab.intervals import Interval, bootstrap, difference, median_of_rows, paired_bootstrap, wilson
+from learnlab.intervals import (
+    Interval,
+    bootstrap,
+    cluster_bootstrap,
+    difference,
+    median_of_rows,
+    paired_bootstrap,
+    percentile,
+    resampled,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +110,44 @@ def test_pairing_narrows_what_pairs_share():
 def test_intervals_that_share_a_value_overlap():
     assert Interval(1, 0, 2, 5).overlaps(Interval(2, 2, 3, 5))
     assert not Interval(1, 0, 2, 5).overlaps(Interval(3, 2.1, 4, 5))
+
+
+def test_parts_of_successes_have_an_interval_too():
+    assert wilson(4.5, 10).low == pytest.approx((wilson(4, 10).low + wilson(5, 10).low) / 2, abs=2e-3)
+
+
+def test_resampled_counts_are_a_draw_with_replacement():
+    counts = resampled(50, 4000, np.random.default_rng(0))
+    assert (counts.sum(axis=1) == 50).all()
+    assert counts.mean() == 1
+    assert counts.var(axis=0).mean() == pytest.approx(1 - 1 / 50, abs=0.02)
+
+
+def test_a_figure_that_most_resamples_cannot_give_has_no_interval():
+    assert percentile(1.0, [1.0] * 98 + [np.nan] * 2, 9) is None
+    assert percentile(np.nan, [1.0] * 100, 9) is None
+    assert percentile(1.0, [1.0] * 199 + [np.nan], 9) == Interval(1, 1, 1, 9)
+
+
+def mean_of(values):
+    return lambda drawn: (drawn @ values / drawn.sum(axis=1))[:, None]
+
+
+def test_the_cluster_bootstrap_covers_a_mean_where_the_plain_one_does_not():
+    rng = np.random.default_rng(6)
+    clustered = plain = 0
+    for seed in range(150):
+        values = np.repeat(rng.normal(size=40), 5) + rng.normal(0, 0.1, 200)
+        found = cluster_bootstrap(np.repeat(np.arange(40), 5), mean_of(values), resamples=200, seed=seed)[0]
+        clustered += found.low <= 0 <= found.high
+        alone = bootstrap(values, resamples=200)
+        plain += alone.low <= 0 <= alone.high
+    assert found.n == 40
+    assert 0.87 <= clustered / 150 <= 0.99
+    assert plain / 150 < 0.75
+
+
+def test_of_one_group_nothing_can_be_told():
+    assert cluster_bootstrap([4, 4, 4], mean_of(np.arange(3.0))) == [None]
+    with pytest.raises(ValueError, match="no observation"):
+        cluster_bootstrap([], mean_of(np.zeros(0)))

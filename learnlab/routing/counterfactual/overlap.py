@@ -14,6 +14,9 @@ from learnlab.routing.tries import Floats, Ints
 HARDLY = 0.02
 """A choice is hardly ever made on a kind of task when the log made it in less than this share of its tries."""
 
+SURELY = 5.0
+"""So many tries of a choice must be expected on a kind of task before none at all means that it is not made there."""
+
 MOST_NEVER = 0.01
 """Up to this share of its choices a policy may make what was never tried; beyond it, it is not identified."""
 
@@ -67,8 +70,10 @@ def overlap(log: Log, target: Floats, kind: Ints) -> Overlap:
     total = float(weights.sum())
     k = target.shape[1]
     counts = np.bincount(kind * k + log.chosen, minlength=(int(kind.max(initial=0)) + 1) * k).reshape(-1, k)
-    shares = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))[kind]
-    never, hardly = target * (shares == 0), target * ((shares > 0) & (shares < HARDLY))
+    of_kind, of_all = counts.sum(axis=1, keepdims=True), counts.sum(axis=0)
+    missed = (counts == 0) & ((of_all == 0) | (of_kind * of_all >= SURELY * max(len(log), 1)))
+    never = target * missed[kind]
+    hardly = target * ((counts > 0) & (counts < HARDLY * of_kind))[kind]
     mean = ratio(weights, np.ones(len(log)), log.group).interval()
     return Overlap(
         n=len(log),

@@ -58,11 +58,11 @@ def following(
     Raises:
         RoutingError: when the router has a candidate that the log does not know.
     """
-    places = {candidate: at for at, candidate in enumerate(candidates)}
-    missing = [candidate for candidate in fitted.candidates if candidate not in places]
+    places = {_named(candidate): at for at, candidate in enumerate(candidates)}
+    missing = [candidate for candidate in fitted.candidates if _named(candidate) not in places]
     if missing:
         raise RoutingError(f"the router {fitted.name!r} may choose what the log never names: {missing[0]!r}")
-    columns = [places[candidate] for candidate in fitted.candidates]
+    columns = [places[_named(candidate)] for candidate in fitted.candidates]
 
     def probabilities(tasks: Tasks) -> Floats:
         chances = np.zeros((len(tasks), len(candidates)))
@@ -70,3 +70,7 @@ def following(
         return chances
 
     return Other(name or fitted.name, probabilities)
+
+
+def _named(candidate: Candidate) -> tuple[object, ...]:
+    return candidate.model, candidate.tier, candidate.pool

@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
-from learnlab.routing.router import Fitted
+from learnlab.routing.router import Fitted, Router
 from learnlab.routing.tries import Tries
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -19,10 +20,28 @@ Arrays = Mapping[str, NDArray[Any]]
 
 DTYPES = ("float32", "float64", "int64")
 
+_LOOKUPS = "learnlab.routing.baselines.kept"
+
 _HOMES = {
     "sona": "learnlab.routing.sona",
+    "best_single": _LOOKUPS,
+    "lookup": _LOOKUPS,
+    "lookup_by_repo": _LOOKUPS,
 }
-"""Which module has the `restore(candidates, description, arrays)` of a kind; nothing else is ever imported."""
+"""Which module makes a kind of router, by its functions `new(name)`, a `Router` as it is before it learned, and
+`restore(name, candidates, description, arrays)`, a `Kept`; nothing else is ever imported."""
+
+
+_UNFIT = (
+    KeyError,
+    TypeError,
+    ValueError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    pl.exceptions.PolarsError,
+)
+"""What a `restore` raises that is given what was not kept by its kind."""
 
 
 @runtime_checkable
@@ -56,6 +75,19 @@ def kinds() -> tuple[str, ...]:
     return tuple(_HOMES)
 
 
+def new(name: str) -> Router:
+    """Return the router of a kind that can be kept, before it has learned anything.
+
+    Raises:
+        RoutingError: when there is no such kind.
+
+    >>> new("lookup").name
+    'lookup'
+    """
+    made: Router = _home(name).new(name)
+    return made
+
+
 def restore(
     name: str, candidates: tuple[Candidate, ...], description: Mapping[str, Any], arrays: Arrays
 ) -> Kept:
@@ -64,17 +96,22 @@ def restore(
     Raises:
         RoutingError: when there is no such kind, or what is given does not make one.
 
-    >>> restore("no such", (), {}, {})
+    >>> restore("no such", (), {}, {})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    learnlab.errors.RoutingError: no kind of router is called 'no such'; there are sona
+    learnlab.errors.RoutingError: no kind of router is called 'no such'; there are sona, ...
     """
-    if name not in _HOMES:
-        raise RoutingError(f"no kind of router is called {name[:100]!r}; there are {', '.join(_HOMES)}")
+    home = _home(name)
     try:
-        made: Kept = import_module(_HOMES[name]).restore(candidates, description, arrays)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        made: Kept = home.restore(name, candidates, description, arrays)
+    except _UNFIT as error:
         raise RoutingError(f"what was kept makes no router of the kind {name}: {error!r:.200}") from error
     return made
+
+
+def _home(name: str) -> Any:
+    if name not in _HOMES:
+        raise RoutingError(f"no kind of router is called {name[:100]!r}; there are {', '.join(_HOMES)}")
+    return import_module(_HOMES[name])
 
 
 def taken(arrays: Arrays, name: str, shape: tuple[int | None, ...], dtype: str = "float32") -> NDArray[Any]:

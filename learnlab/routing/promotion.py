@@ -1,0 +1,274 @@
+"""Training and promotion: a new fit comes into use only when later data say that it is better than what is in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from learnlab.errors import RoutingError
+from learnlab.intervals import Interval
+from learnlab.routing import registry
+from learnlab.routing.baselines import Lookup, baselines
+from learnlab.routing.judge import Compared, judge
+from learnlab.routing.kept import Kept, WithHistory, new
+from learnlab.routing.preference import PriceOfQuality
+from learnlab.routing.reading import Reads, checked_fields, fullest_key
+from learnlab.routing.registry import NOT_PROMOTED, PROMOTED, ROLLED_BACK, Fit, Registered
+from learnlab.routing.router import Fitted, Router
+from learnlab.routing.splits import Split, by_time, without_near_duplicates
+from learnlab.routing.tries import Tries
+from learnlab.store import Store
+from learnlab.store.connection import transaction
+
+WORTH_USD = 1.0
+"""What a success is worth (US dollars) where nobody says."""
+
+_ROUNDS = 3
+_N_FORGOTTEN = "select count(*) from ledger where kind = 'forget'"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A decision on which router is in use, and what it was made on.
+
+    `challenger` and `in_use` are versions of routers, `champion` one or the name of a baseline; `in_use` is None
+    where none is. `gain` is what a task gains by the challenger (US dollars), with its interval; None where nothing
+    was judged.
+    """
+
+    decision: str
+    reason: str
+    challenger: str | None = None
+    champion: str | None = None
+    in_use: str | None = None
+    judged_by: str | None = None
+    worth_usd: float | None = None
+    gain: Interval | None = None
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether the challenger is in use now."""
+        return self.decision == PROMOTED
+
+    def summary(self) -> str:
+        """Return the decision as text, one fact a line.
+
+        >>> print(Promotion("not promoted", "too few to tell", in_use="sona-0123456789ab").summary())
+        not promoted: too few to tell
+        in use: sona-0123456789ab
+        """
+        return (
+            f"{self.decision}: {self.reason}\nin use: {self.in_use or 'no router: the best single candidate'}"
+        )
+
+    def row(self) -> dict[str, Any]:
+        """Return the decision as a row of the table promotions."""
+        names = ("decision", "challenger", "champion", "in_use", "judged_by", "worth_usd", "reason")
+        gain = self.gain
+        bounds = (None, None) if gain is None else (_finite(gain.low), _finite(gain.high))
+        return {name: getattr(self, name) for name in names} | {
+            "n_tasks": gain.n if gain else None,
+            "gain_usd": _finite(gain.estimate) if gain else None,
+            "gain_usd_low": bounds[0],
+            "gain_usd_high": bounds[1],
+        }
+
+
+def train(
+    db: str | Path | Store = "",
+    router: str | Router = "sona",
+    *,
+    worth_usd: float = WORTH_USD,
+    candidates: tuple[str, ...] = ("model_tier",),
+    quality: str = "success",
+    encoder_key: str | None = None,
+) -> Promotion:
+    """Fit a router on the earlier part of a store, judge it on the later, and let it come into use if it is better.
+
+    It is compared with the router in use or, where none is, with the baseline that did best within the earlier
+    part. What is judged is later than all that either learned from, and shares no problem and no near-duplicate with
+    it. It is promoted when the 95 % interval of what a task gains lies above 0 (worth times quality, less cost, US
+    dollars); it is then the very fit that was judged that comes into use. Either way the decision is kept in the
+    store. The store is held to read and to write, not between; when another router came into use meanwhile, it is
+    judged against that one.
+
+    Raises:
+        RoutingError: when there is nothing to learn from or to judge by, the router cannot be kept, or the store
+            changes each time that it is judged.
+        StoreError: when there is no such store, or it cannot be written.
+
+    >>> print(train("sample", "lookup").summary())  # doctest: +SKIP
+    """
+    store = db if isinstance(db, Store) else Store(db)
+    wanted = new(router) if isinstance(router, str) else router
+    key = fullest_key(store) if encoder_key is None else encoder_key
+    reads = Reads(checked_fields(candidates), quality, key)
+    preference = PriceOfQuality(worth_usd)
+    for _ in range(_ROUNDS):
+        done = _Training(store, wanted, reads, preference).decided()
+        if done is not None:
+            return done
+    raise RoutingError(
+        f"{store.name}: something was forgotten or another router came into use each time: train again"
+    )
+
+
+def rollback(db: str | Path | Store = "") -> Promotion:
+    """Put the router that was in use before back into use, and keep that decision in the store.
+
+    Rolled back again it is the one before that, at last none: then the best single candidate is chosen.
+
+    Raises:
+        RoutingError: when no router is in use.
+        StoreError: when there is no such store, or it cannot be written.
+    """
+    store = db if isinstance(db, Store) else Store(db)
+    with store.writing() as connection, transaction(connection):
+        *_, now_in_use = stack = registry.before(connection)
+        if now_in_use is None:
+            raise RoutingError(f"{store.name}: no router is in use, so there is none to roll back")
+        back = stack[-2]
+        reason = f"{now_in_use} was taken out of use; {back or 'no router'} was in use before"
+        done = Promotion(ROLLED_BACK, reason, champion=now_in_use, in_use=back)
+        registry.note(connection, done.row())
+    return done
+
+
+@dataclass
+class _Training:
+    """One round: what the store holds, what was fitted on it, and what was found."""
+
+    store: Store
+    router: Router
+    reads: Reads
+    preference: PriceOfQuality
+    n_forgotten: int = field(init=False)
+    in_use: Registered | None = field(init=False)
+    trouble: str = field(init=False, default="")
+
+    def decided(self) -> Promotion | None:
+        """Return the decision, written down; None, nothing written, when the store changed under it."""
+        with self.store.reading() as connection:
+            self.n_forgotten = _n_forgotten(connection)
+            self.in_use = self._champion(connection)
+            tries = self.reads.tries(self.store)
+        if not len(tries):
+            raise RoutingError(
+                f"{self.store.name} holds no tries of {' and '.join(self.reads.candidates)} to learn from"
+            )
+        split = self._split(tries)
+        fitted = self.router.fit(split.learned)
+        if not isinstance(fitted, Kept):
+            raise RoutingError(
+                f"a router of the kind {fitted.name} cannot be kept: it describes itself by no arrays"
+            )
+        fit = registry.fit_of(fitted, split.learned, self.reads)
+        version = self.in_use.router_version if self.in_use else None
+        if fit.router_version == version:
+            reason = "the same data make the router that is in use already"
+            return self._written(fit, Promotion(NOT_PROMOTED, reason, version, version, version))
+        champion, name = self._opponent(split)
+        found = judge(split.judged, fitted, champion, self.preference, Lookup())
+        return self._written(fit, self._decision(fit, name, found))
+
+    def _champion(self, connection: duckdb.DuckDBPyConnection) -> Registered | None:
+        """Return the router in use; None where none is, or where it cannot be read any more."""
+        version = registry.in_use(connection)
+        try:
+            return registry.load(connection, version) if version else None
+        except RoutingError as error:
+            self.trouble = f" ({error})"
+            return None
+
+    def _split(self, tries: Tries) -> Split:
+        """Return the tries up to a time and those after it, which the router in use has not learned from either."""
+        tries = without_near_duplicates(tries)
+        known = tries.started_at[~np.isnat(tries.started_at)]
+        share = 0.8
+        if self.in_use and self.in_use.learned_until and len(known):
+            until = np.datetime64(self.in_use.learned_until)
+            share = max(share, float((known <= until).mean()))
+            if share == 1:
+                raise RoutingError(
+                    f"{self.store.name} holds nothing later than {self.in_use.learned_until:%Y-%m-%d %H:%M} UTC, up to "
+                    "when the router in use has learned: there is nothing to judge another by"
+                )
+        return by_time(tries, share)
+
+    def _opponent(self, split: Split) -> tuple[Fitted, str]:
+        """Return what the new fit has to beat, and what to call it."""
+        if self.in_use:
+            router = self.in_use.router
+            looking = router.with_history(split.learned) if isinstance(router, WithHistory) else router
+            return looking, self.in_use.router_version
+        best = _best_baseline(split.learned, self.preference, self.router.name)
+        return best.fit(split.learned), best.name
+
+    def _decision(self, fit: Fit, champion: str, found: Compared) -> Promotion:
+        is_better = found.is_better
+        current = self.in_use.router_version if self.in_use else None
+        return Promotion(
+            decision=PROMOTED if is_better else NOT_PROMOTED,
+            reason=_words(fit.router_version, champion, found) + self.trouble,
+            challenger=fit.router_version,
+            champion=champion,
+            in_use=fit.router_version if is_better else current,
+            judged_by=found.judged_by,
+            worth_usd=self.preference.worth_usd,
+            gain=found.gain,
+        )
+
+    def _written(self, fit: Fit, done: Promotion) -> Promotion | None:
+        judged_against = self.in_use.router_version if self.in_use else None
+        with self.store.writing() as connection, transaction(connection):
+            champion = self._champion(connection)
+            if (champion.router_version if champion else None) != judged_against:
+                return None
+            if _n_forgotten(connection) != self.n_forgotten:
+                return None
+            if done.is_promoted:
+                registry.keep(connection, fit)
+            registry.note(connection, done.row())
+        return done
+
+
+def _best_baseline(learned: Tries, preference: PriceOfQuality, but: str) -> Router:
+    """Return the baseline, other than the one named, that did best on the later part of what is learned from."""
+    routers = [one for one in baselines() if one.name != but]
+    reference = next((one for one in routers if one.name == "best_single"), routers[0])
+    try:
+        inner = by_time(learned)
+    except RoutingError:
+        return reference
+    to = reference.fit(inner.learned)
+    gains = {}
+    for at, one in enumerate(routers):
+        found = judge(inner.judged, one.fit(inner.learned), to, preference, Lookup())
+        if found.gain is not None and np.isfinite(found.gain.estimate):
+            gains[at] = found.gain.estimate
+    return routers[max(gains, key=lambda at: gains[at])] if gains else reference
+
+
+def _words(challenger: str, champion: str, found: Compared) -> str:
+    """Return why, in words."""
+    note = f"; {found.note}" if found.note else ""
+    if found.gain is None:
+        return f"{challenger} could not be judged against {champion}: {found.note}"
+    gain = found.gain
+    return (
+        f"{challenger} against {champion} on {gain.n:,} later groups of tasks: {found.verdict}, {gain.estimate:+.4f} "
+        f"US dollars a task (95 % from {gain.low:+.4f} to {gain.high:+.4f}); judged by {found.judged_by}{note}"
+    )
+
+
+def _n_forgotten(connection: duckdb.DuckDBPyConnection) -> int:
+    ((n,),) = connection.execute(_N_FORGOTTEN).fetchall()
+    return int(n)
+
+
+def _finite(figure: float) -> float | None:
+    return figure if np.isfinite(figure) else None

@@ -50,10 +50,11 @@ def tasks(n: int, seed: int, rates: dict[str, float] = RATES, first: int = 0) ->
 
 
 def keep(store: Store, frame: pl.DataFrame, *, encode: bool = True) -> Store:
-    """Store executions, and vectors for their texts."""
-    store.add(conform(frame)[0])
-    if encode:
-        encode_waiting(store, WordEncoder())
+    """Store executions, and vectors for their texts, in one opening of the store."""
+    with store.writing():
+        store.add(conform(frame)[0])
+        if encode:
+            encode_waiting(store, WordEncoder())
     return store
 
 

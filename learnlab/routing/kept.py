@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
 from learnlab.routing.router import Fitted, Router
-from learnlab.routing.tries import Tries
+from learnlab.routing.tries import Flags, Tasks, Tries
 
 Arrays = Mapping[str, NDArray[Any]]
 """Numbers by their names: float32, float64 or int64, all of them finite."""
@@ -63,6 +63,15 @@ class WithHistory(Protocol):
 
     def with_history(self, past: Tries) -> Fitted:
         """Return the router with these tries to look at, in place of those that it was fitted on."""
+        ...
+
+
+@runtime_checkable
+class Abstaining(Protocol):
+    """A router that says where it leaves the choice to a baseline; there it expects what that baseline does."""
+
+    def abstains(self, tasks: Tasks) -> Flags:
+        """Return for each task whether it abstains."""
         ...
 
 

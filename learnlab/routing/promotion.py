@@ -17,15 +17,12 @@ from learnlab.routing.judge import Compared, judge
 from learnlab.routing.kept import Kept, WithHistory, new
 from learnlab.routing.preference import PriceOfQuality
 from learnlab.routing.reading import Reads, checked_fields, fullest_key
-from learnlab.routing.registry import NOT_PROMOTED, PROMOTED, ROLLED_BACK, Fit, Registered
+from learnlab.routing.registry import NOT_PROMOTED, PROMOTED, ROLLED_BACK, WORTH_USD, Fit, Registered
 from learnlab.routing.router import Fitted, Router
 from learnlab.routing.splits import Split, by_time, without_near_duplicates
 from learnlab.routing.tries import Tries
 from learnlab.store import Store
 from learnlab.store.connection import transaction
-
-WORTH_USD = 1.0
-"""What a success is worth (US dollars) where nobody says."""
 
 _ROUNDS = 3
 _N_FORGOTTEN = "select count(*) from ledger where kind = 'forget'"

@@ -23,6 +23,9 @@ from learnlab.store.connection import fetch, lent
 
 PROMOTED, NOT_PROMOTED, ROLLED_BACK = "promoted", "not promoted", "rolled back"
 
+WORTH_USD = 1.0
+"""What a success is worth (US dollars) where nobody says."""
+
 _OF_VERSION = "select * from routers where router_version = $version"
 
 _KEEP = """
@@ -40,7 +43,10 @@ where $router_version not in (select router_version from routers)
 
 @dataclass(frozen=True)
 class Registered:
-    """A router as the store keeps it: what it learned, from which tries, and up to when (UTC)."""
+    """A router as the store keeps it: what it learned, from which tries, and up to when (UTC).
+
+    `dimension` is that of the vectors that it has learned from.
+    """
 
     router_version: str
     fitted_at: datetime
@@ -48,6 +54,7 @@ class Registered:
     data_hash: str
     n_tries: int
     reads: Reads
+    dimension: int
     router: Kept
 
     @property
@@ -89,7 +96,7 @@ def fit_of(router: Kept, tries: Tries, reads: Reads) -> Fit:
         "candidates": json.dumps(
             [one.model_dump(mode="json", exclude_none=True) for one in router.candidates]
         ),
-        "reads": json.dumps(asdict(reads)),
+        "reads": json.dumps(asdict(reads) | {"dimension": tries.tasks.vectors.shape[1]}),
         "weights": weights.file,
         "weights_hash": weights.file_hash,
     }
@@ -105,6 +112,16 @@ def in_use(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Return the version of the router that is in use in an open store; None where there is none."""
     found = connection.execute("select in_use from promotions order by promotion_no desc limit 1").fetchall()
     return found[0][0] if found else None
+
+
+def worth_of(connection: duckdb.DuckDBPyConnection, version: str) -> float:
+    """Return what a success was worth (US dollars) when a router was promoted."""
+    found = connection.execute(
+        "select worth_usd from promotions where challenger = $version and decision = $promoted "
+        "order by promotion_no desc limit 1",
+        {"version": version, "promoted": PROMOTED},
+    ).fetchall()
+    return float(found[0][0]) if found and found[0][0] is not None else WORTH_USD
 
 
 def before(connection: duckdb.DuckDBPyConnection) -> list[str | None]:
@@ -137,12 +154,13 @@ def load(connection: duckdb.DuckDBPyConnection, version: str) -> Registered:
     try:
         told = json.loads(row["reads"])
         reads = Reads(tuple(told["candidates"]), told["quality"], told["encoder_key"])
+        dimension = int(told["dimension"])
     except (ValueError, KeyError, TypeError) as error:
         raise RoutingError(f"router {version[:100]}: how its tries were read is not told any more") from error
     of_row = {
         name: row[name] for name in ("router_version", "fitted_at", "learned_until", "data_hash", "n_tries")
     }
-    return Registered(**of_row, reads=reads, router=router)
+    return Registered(**of_row, reads=reads, dimension=dimension, router=router)
 
 
 def loaded(db: str | Path | Store = "", version: str | None = None) -> Registered | None:

@@ -17,7 +17,7 @@ comment on column routers.router_version is 'Its name and 12 hex digits of the S
 comment on column routers.learned_until is 'Time of the newest try that it was fitted on (UTC); null where none had a recorded time.';
 comment on column routers.data_hash is 'SHA-256 of the tries that it was fitted on.';
 comment on column routers.candidates is 'What it can choose from: a list of {model, tier, pool}.';
-comment on column routers.reads is 'How its tries were read: the fields of a candidate, the quality, the model of the vectors.';
+comment on column routers.reads is 'How its tries were read: the fields of a candidate, the quality, the model of the vectors and their dimension.';
 comment on column routers.weights is 'A safetensors file: arrays of numbers, and JSON in its header.';
 comment on column routers.weights_hash is 'SHA-256 of the weights.';
 

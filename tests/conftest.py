@@ -86,7 +86,7 @@ def con(tmp_path: Path, empty: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_record() -> Callable[..., ExecutionRecord]:
     """Return a function that makes a valid record, changed as told."""
 
@@ -107,7 +107,7 @@ def make_record() -> Callable[..., ExecutionRecord]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_frame() -> Callable[..., pl.DataFrame]:
     """Return a function that makes a frame of n executions a minute apart, each with an id from `first` on."""
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -19,10 +21,17 @@ from learnlab.store.status import describe
 KEY = "words@1"
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, empty, make_frame) -> Path:
+    """The file of a store of 300 executions, each with a text of its own."""
+    store = Store(shutil.copy(empty, tmp_path_factory.mktemp("backlog") / "filled.duckdb"))
+    return fill(store, make_frame, [f"Split part {i}" for i in range(300)]).path
+
+
 @pytest.fixture
-def filled(store, make_frame) -> Store:
-    """A store of 300 executions, each with a text of its own."""
-    return fill(store, make_frame, [f"Split part {i}" for i in range(300)])
+def filled(tmp_path, made) -> Store:
+    """A copy of that store."""
+    return Store(shutil.copy(made, tmp_path / "filled.duckdb"))
 
 
 def fill(store: Store, make_frame, texts: list[str], first: int = 0) -> Store:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,6 +90,42 @@ def judged(tries: Tries, *, lacking: Mapping[str, int] | None = None, least: flo
             "cannot say what the others would have done. Let it explore, if only a little"
         )
     return found
+
+
+def earlier_and_later(found: Judged, share: float) -> tuple[Tries, Judged]:
+    """Return the first share of the tries, to learn policies from, and the later ones, to judge them by.
+
+    Tries without a recorded time come first. A text that is asked again may stand on both sides, as it does for a
+    router that is in use: a policy may know what came before.
+
+    Raises:
+        RoutingError: when the share is not between 0 and 1, or leaves nothing on one side.
+
+    >>> from learnlab.routing.tries import KNOWN, Tasks
+    >>> import polars as pl
+    >>> tasks = Tasks(pl.DataFrame([[None] * 6] * 3, KNOWN, orient="row"), np.zeros((3, 0), np.float32), np.arange(3))
+    >>> times, figures = np.array(["2026-05-02", "2026-05-01", "2026-05-03"], "datetime64[us]"), np.full(3, 0.5)
+    >>> tries = Tries(tasks, (), np.arange(3), np.zeros(3, int), figures, figures, figures, times)
+    >>> [len(part) for part in (lambda a, b: (a, b.tries))(*earlier_and_later(Judged(tries, 3), 0.7))]
+    [2, 1]
+    """
+    if not 0 < share < 1:
+        raise RoutingError(f"the share to learn from is {share!r}: it must be a number between 0 and 1")
+    tries = found.tries
+    order = np.argsort(
+        np.where(np.isnat(tries.started_at), np.datetime64(0, "us"), tries.started_at), kind="stable"
+    )
+    cut = round(share * len(order))
+    if not 0 < cut < len(order):
+        raise RoutingError(f"{len(order)} tries are too few to learn from some and judge by the others")
+    earlier, later = (_alone(tries.take(rows)) for rows in (order[:cut], order[cut:]))
+    return earlier, Judged(later, len(later))
+
+
+def _alone(tries: Tries) -> Tries:
+    """Return tries with their own tasks alone."""
+    rows, task = np.unique(tries.task, return_inverse=True)
+    return replace(tries, tasks=tries.tasks.take(rows), task=task.astype(np.int64))
 
 
 def _from(lacking: Mapping[str, int] | None) -> str:

@@ -35,16 +35,17 @@ def student(freedom: float) -> float:
     return z + sum(term / v ** (at + 1) for at, term in enumerate(terms))
 
 
-def _spread(left_out: Floats) -> tuple[float, float]:
+def _spread(left_out: Floats, size: float) -> tuple[float, float]:
     """Return the jackknife's standard error of figures with one group left out each, and its degrees of freedom.
 
+    What is nothing beside the size of the figures is 0: the rounding of sums.
     The squares of the groups' contributions say how many of them the error rests on: F. E. Satterthwaite,
     "An approximate distribution of estimates of variance components", Biometrics Bulletin 2 (1946), 110-114.
     """
     squares = (left_out - left_out.mean()) ** 2
     total = float(squares.sum())
     n = len(left_out)
-    if n < 2 or total <= n * (1e-13 * float(np.abs(left_out).max())) ** 2:
+    if n < 2 or total <= n * (1e-13 * size) ** 2:
         return 0.0, _LEAST_FREEDOM
     return sqrt(total * (n - 1) / n), max(total**2 / float((squares**2).sum()), _LEAST_FREEDOM)
 
@@ -53,7 +54,7 @@ def _spread(left_out: Floats) -> tuple[float, float]:
 class Ratio:
     """An estimate that is a sum over a sum: a part of each for every group of tries that belong together.
 
-    `n` counts tries, `n_effective` those that count (`weights.kish`). `is_rate` says that outcomes lie in 0-1.
+    `n` counts tries, `n_effective` those that count (`estimators.kish`). `is_rate` says that outcomes lie in 0-1.
     """
 
     above: Floats
@@ -85,7 +86,7 @@ class Ratio:
         value = self.value
         if not np.isfinite(value) or len(self.above) < 2:
             return Interval(value, float("nan"), float("nan"), self.n)
-        error, freedom = _spread(self.left_out())
+        error, freedom = _spread(self.left_out(), abs(value))
         if error == 0 and self.is_rate and 0 <= value <= 1:
             n = max(int(self.n_effective), 1)
             edge = wilson(round(value * n), n)
@@ -125,8 +126,8 @@ def difference(first: Ratio, second: Ratio) -> Interval:
     gap = first.value - second.value
     if not np.isfinite(gap) or len(first.above) < 2:
         return Interval(gap, float("nan"), float("nan"), first.n)
-    error, freedom = _spread(first.left_out() - second.left_out())
-    same = np.array_equal(first.above, second.above) and np.array_equal(first.below, second.below)
+    error, freedom = _spread(first.left_out() - second.left_out(), max(abs(first.value), abs(second.value)))
+    same = np.allclose(first.left_out(), second.left_out(), rtol=1e-12, atol=0)
     if error == 0 and first.is_rate and second.is_rate and not same:
         return apart(first.interval(), second.interval())._replace(n=first.n)
     reach = student(freedom) * error

@@ -251,7 +251,7 @@ def test_ten_threads_read_and_write_one_file(store, make_frame):
 @pytest.mark.soak
 @pytest.mark.alone
 def test_many_processes_on_one_store(store, soak):
-    seconds = 300 if soak else 6
+    seconds = 300 if soak else 3
     began = time.monotonic()
     readers = [start("read", store.path, i, seconds) for i in range(5)]
     ingesters = [start("bulk", store.path, 100 + i, seconds) for i in range(3)]

@@ -100,7 +100,7 @@ def test_nobody_who_captures_waits_for_a_report_that_holds_the_store(store, soak
             assert all(results)
             await asyncio.sleep(0.01)
 
-    seconds = 20 if soak else 1.3
+    seconds = 20 if soak else 0.3
     with held(store.path, exclusive=False, timeout=1):
         asyncio.run(capture_until(time.monotonic() + seconds))
         assert spool.waiting(store.path)

@@ -118,7 +118,7 @@ def draw(
     probabilities = policy.probabilities(expected, rng)
     place = int(sample(probabilities, rng)[0])
     top = int(best(expected, preference)[0])
-    confidence = float(Thompson(preference, 0.0).probabilities(expected, rng)[0, place])
+    shares = probabilities if explore == THOMPSON else Thompson(preference, 0.0).probabilities(expected, rng)
     if len(candidates) == 1:
         reason = f"the only candidate; {_told(expected, candidates, place, what, who)}"
     elif place == top:
@@ -127,7 +127,7 @@ def draw(
         reason = f"tried to learn from it, where {named(candidates[top])} looks best; " + _told(
             expected, candidates, place, what, who
         )
-    return Drawn(place, probabilities[0], confidence, reason, place != top)
+    return Drawn(place, probabilities[0], float(shares[0, place]), reason, place != top)
 
 
 def _why(

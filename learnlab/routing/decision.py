@@ -79,7 +79,7 @@ class ToRoute(Record):
     def as_tasks(self, vector: NDArray[np.float32]) -> Tasks:
         """Return the task as routers see it, with the vector of its text."""
         row = self.model_dump(include=set(KNOWN)) | {"n_characters": len(self.task_description)}
-        known = pl.DataFrame({name: [row[name]] for name in KNOWN}, schema=KNOWN)
+        known = pl.from_dicts([row], schema=KNOWN)
         return Tasks(known, vector[None, :], np.zeros(1, dtype=np.int64))
 
 

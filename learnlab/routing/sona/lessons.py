@@ -1,0 +1,39 @@
+"""What a network learns from, made of tries and what was told of their tasks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from learnlab.routing.sona.past import Told
+from learnlab.routing.sona.training import Lesson
+from learnlab.routing.tries import Floats, Tries
+
+_LOWEST = 1e-9
+
+
+def lesson_of(tries: Tries, told: Told) -> Lesson:
+    """Return the lesson that tries give, a row a task: mean quality, and the logarithm of the mean cost."""
+    quality, cost = tries.matrix()
+    n_quality, n_cost = (
+        _counts(tries, tries.quality),
+        _counts(tries, np.where(tries.cost > 0, tries.cost, np.nan)),
+    )
+    log_cost = np.log(np.maximum(np.nan_to_num(cost), _LOWEST))
+    looked_up = np.log(np.maximum(np.nan_to_num(told.cost.mean, nan=1.0), _LOWEST))
+    apart = (log_cost - looked_up)[n_cost > 0]
+    spread = float(np.clip(apart.std(), 0.1, 5.0)) if len(apart) > 1 else 1.0
+    return Lesson(
+        told.inputs,
+        np.nan_to_num(quality).astype(np.float32),
+        n_quality.astype(np.float32),
+        log_cost.astype(np.float32),
+        n_cost.astype(np.float32),
+        spread,
+    )
+
+
+def _counts(tries: Tries, figure: Floats) -> Floats:
+    there = np.isfinite(figure)
+    shape = len(tries.tasks), len(tries.candidates)
+    at = tries.task[there] * shape[1] + tries.candidate[there]
+    return np.bincount(at, minlength=shape[0] * shape[1]).reshape(shape).astype(float)

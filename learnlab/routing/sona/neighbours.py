@@ -1,0 +1,97 @@
+"""The nearest texts: how each candidate did on tasks that read like this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnlab.routing.tries import Floats, Ints, Tries
+
+MOST = 20_000
+"""Tasks in a bank: the newest with a text. Looking through them takes some milliseconds."""
+
+SHARPNESS = (10.0, 20.0)
+"""How fast a text's weight falls with its distance: exp(sharpness · (cosine − the nearest one's))."""
+
+NEAREST = (50, 200)
+"""Numbers of nearest texts that count alike."""
+
+WIDTHS = len(SHARPNESS) + len(NEAREST)
+"""How many looks at the neighbourhood a task gets."""
+
+PRIOR = 5.0
+"""Tries that what is looked up by kind weighs among the neighbours'."""
+
+_PIECE = 1_000
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Texts with what came of each candidate on them, a row a task.
+
+    `vectors` (tasks, dimension), `group` (tasks,), `total` and `n`: the sum of known qualities and how many there
+    are, (tasks, candidates).
+    """
+
+    vectors: NDArray[np.float32]
+    group: Ints
+    total: NDArray[np.float32]
+    n: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, tries: Tries) -> Bank:
+        """Return the bank of the newest tasks that have a text and a known quality."""
+        tasks = tries.tasks
+        there = np.isfinite(tries.quality)
+        at = tries.task[there] * len(tries.candidates) + tries.candidate[there]
+        shape = len(tasks), len(tries.candidates)
+        size = shape[0] * shape[1]
+        n = np.bincount(at, minlength=size).reshape(shape)
+        total = np.bincount(at, tries.quality[there], size).reshape(shape)
+        newest = np.full(len(tasks), -1, dtype=np.int64)
+        newest[tries.task] = np.arange(len(tries))
+        has = (
+            n.any(axis=1) & tasks.vectors.any(axis=1) if tasks.vectors.shape[1] else np.zeros(shape[0], bool)
+        )
+        rows = np.flatnonzero(has)
+        rows = np.sort(rows[np.argsort(newest[rows], kind="stable")][-MOST:])
+        return cls(
+            np.ascontiguousarray(tasks.vectors[rows]),
+            tasks.group[rows],
+            total[rows].astype(np.float32),
+            n[rows].astype(np.float32),
+        )
+
+    def near(self, vectors: NDArray[np.float32], group: Ints, looked_up: Floats) -> NDArray[np.float32]:
+        """Return each candidate's mean quality on the nearest texts, (tasks, candidates, `WIDTHS`).
+
+        Texts of a task's own `group` (-1 for none) do not count. The means are drawn to what is `looked_up`
+        (tasks, candidates); a task without a text gets that.
+        """
+        found = np.repeat(looked_up[:, :, None], WIDTHS, axis=2).astype(np.float32)
+        if not len(self.vectors):
+            return found
+        rows = np.flatnonzero(vectors.any(axis=1))
+        for at in range(0, len(rows), _PIECE):
+            piece = rows[at : at + _PIECE]
+            cosine = vectors[piece] @ self.vectors.T
+            cosine[group[piece][:, None] == self.group[None, :]] = -np.inf
+            prior = looked_up[piece]
+            for width, weight in enumerate(_weights(cosine)):
+                n, total = weight @ self.n, weight @ self.total
+                found[piece, :, width] = (total + PRIOR * prior) / (n + PRIOR)
+        return found
+
+
+def _weights(cosine: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    top = np.max(cosine, axis=1, keepdims=True, initial=-1.0, where=np.isfinite(cosine))
+    made = [np.exp(sharpness * (cosine - top)) for sharpness in SHARPNESS]
+    for number in NEAREST:
+        if number >= cosine.shape[1]:
+            made.append(np.isfinite(cosine).astype(np.float32))
+            continue
+        least = -np.partition(-cosine, number - 1, axis=1)[:, number - 1 : number]
+        made.append(((cosine >= least) & np.isfinite(cosine)).astype(np.float32))
+    return made

@@ -1,0 +1,94 @@
+"""What came of other tasks, as the network is told of it: looked up by kind, and seen on the nearest texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from learnlab.routing.baselines.tables import BY_TYPE_AND_REPO, Table, cost_table, quality_table
+from learnlab.routing.shrinkage import Means
+from learnlab.routing.sona.drift import Change, outdated
+from learnlab.routing.sona.neighbours import Bank
+from learnlab.routing.sona.network import Singles
+from learnlab.routing.sona.surface import Surface
+from learnlab.routing.tries import Ints, Tasks, Tries
+
+FOLDS = 5
+"""Parts of the tasks learned from; each is told of by the others alone, as a new task would be."""
+
+_LOWEST = 1e-9
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of tasks before the network: looked-up quality and cost, with their errors, and its inputs."""
+
+    quality: Means
+    cost: Means
+    inputs: Singles
+
+
+@dataclass(frozen=True)
+class Past:
+    """Tries that still hold (nothing from before a change), in tables by kind and as a bank of texts."""
+
+    tries: Tries
+    quality: Table
+    cost: Table
+    bank: Bank
+    changes: tuple[Change, ...] = ()
+
+    @classmethod
+    def of(cls, tries: Tries, *, mind_changes: bool = True) -> Past:
+        """Return the past that tries make; those from before a change (`drift.outdated`) are left out of it."""
+        old, changes = outdated(tries) if mind_changes else (np.zeros(len(tries), dtype=bool), ())
+        kept = tries.take(~old)
+        quality, cost = quality_table(kept, BY_TYPE_AND_REPO), cost_table(kept, BY_TYPE_AND_REPO)
+        return cls(kept, quality, cost, Bank.of(kept), changes)
+
+    def tell(self, tasks: Tasks, surface: Surface) -> Told:
+        """Return what is told of tasks that the past does not hold."""
+        quality, cost = self.quality.expect(tasks.known), self.cost.expect(tasks.known)
+        near = self.bank.near(tasks.vectors, np.full(len(tasks), -1, dtype=np.int64), quality.mean)
+        return _told(quality, cost, near, surface.of_tasks(tasks))
+
+    def tell_its_own(self, surface: Surface) -> Told:
+        """Return what is told of the past's own tasks: by the tries of other folds, and by texts of other groups."""
+        tasks = self.tries.tasks
+        fold = folds(tasks.group, FOLDS, seed=0)
+        shape = len(tasks), len(self.tries.candidates)
+        parts = [np.full(shape, np.nan) for _ in range(4)]
+        for one in range(FOLDS):
+            is_here = fold == one
+            if not is_here.any():
+                continue
+            others = self.tries.take(~is_here[self.tries.task])
+            known = tasks.known.filter(is_here)
+            found = [table(others, BY_TYPE_AND_REPO).expect(known) for table in (quality_table, cost_table)]
+            for part, values in zip(parts, (*found[0], *found[1]), strict=True):
+                part[is_here] = values
+        quality, cost = Means(*parts[:2]), Means(*parts[2:])
+        near = self.bank.near(tasks.vectors, tasks.group, quality.mean)
+        return _told(quality, cost, near, surface.of_tasks(tasks))
+
+
+def folds(group: Ints, n: int, seed: int) -> Ints:
+    """Return the fold of each task, 0 to n - 1, at random; tasks of one group have one fold."""
+    of_group = np.random.default_rng(seed).permutation(int(group.max(initial=-1)) + 1) % n
+    return np.asarray(of_group[group], dtype=np.int64)
+
+
+def log_odds(share: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the odds of shares (0-1), kept within ±7; NaN stays NaN."""
+    inside = np.clip(share, 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(inside / (1 - inside)))
+
+
+def _told(quality: Means, cost: Means, near: Singles, columns: Singles) -> Told:
+    base = log_odds(quality.mean)
+    offsets = [base, np.log(np.maximum(cost.mean, _LOWEST))]
+    beside = log_odds(near) - base[:, :, None]
+    whole = [*offsets, beside.reshape(len(columns), -1), columns]
+    inputs = np.concatenate([np.nan_to_num(part) for part in whole], axis=1).astype(np.float32)
+    return Told(quality, cost, inputs)

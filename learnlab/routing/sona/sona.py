@@ -1,0 +1,282 @@
+"""SONA, the self-optimising router: looked-up means, corrected by a network that chose its own size on the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnlab.errors import RoutingError
+from learnlab.events import Candidate
+from learnlab.routing.kept import Arrays, taken
+from learnlab.routing.router import Expected
+from learnlab.routing.sona.calibration import Calibration
+from learnlab.routing.sona.drift import Change
+from learnlab.routing.sona.ewc import Elastic
+from learnlab.routing.sona.familiar import REASONS, Familiar
+from learnlab.routing.sona.lessons import lesson_of
+from learnlab.routing.sona.network import Shape, Singles, outputs
+from learnlab.routing.sona.past import Past, Told
+from learnlab.routing.sona.surface import Surface
+from learnlab.routing.sona.training import DECAY, STRENGTH, Method, train
+from learnlab.routing.sona.tuning import Tuned, tuned
+from learnlab.routing.tries import Flags, Tasks, Tries
+
+MEMBERS = 3
+"""Networks that are trained alike from other beginnings and orders; how much they differ is part of the error."""
+
+_HIGHEST = 25.0
+
+
+@dataclass(frozen=True)
+class FittedSona:
+    """A SONA that has learned; see `Sona`.
+
+    `past` are the tries it looks at: those it learned from, or later ones (`with_history`).
+    """
+
+    candidates: tuple[Candidate, ...]
+    method: Method
+    surface: Surface
+    members: tuple[dict[str, Singles], ...]
+    elastic: tuple[dict[str, Singles], ...]
+    calibration: Calibration
+    smear: NDArray[np.float32]
+    familiar: Familiar
+    until: np.datetime64
+    past: Past | None = None
+    name: str = "sona"
+    tried: tuple[Tuned, ...] = field(default=(), compare=False)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes since which older tries are left out."""
+        return self.past.changes if self.past else ()
+
+    def expect(self, tasks: Tasks) -> Expected:
+        """Return what to expect of each candidate; of an unfamiliar task each candidate's mean over all tasks.
+
+        Raises:
+            RoutingError: when it was loaded and not given a history yet.
+        """
+        past = self._past()
+        told = past.tell(tasks, self.surface)
+        quality, spread, cost = self._corrected(told)
+        error = np.hypot(told.quality.error, spread)
+        cost_error = told.cost.error * np.where(told.cost.mean > 0, cost / told.cost.mean, 1)
+        is_new = self.unlike(tasks).any(axis=1)
+        if is_new.any():
+            everywhere = np.zeros(int(is_new.sum()), dtype=np.int64)
+            of_quality, of_cost = past.quality.candidates.at(everywhere), past.cost.candidates.at(everywhere)
+            quality[is_new] = of_quality.mean * past.quality.scale
+            cost[is_new] = of_cost.mean * past.cost.scale
+        return Expected(quality, error, cost, cost_error)
+
+    def unlike(self, tasks: Tasks) -> Flags:
+        """Return which reasons make each task unfamiliar: (tasks, reasons), in the order of `familiar.REASONS`."""
+        return self.familiar.unlike(tasks)
+
+    def why_unfamiliar(self, tasks: Tasks) -> list[str]:
+        """Return for each task why it is unfamiliar, in words; empty where it is not."""
+        return ["; ".join(np.array(REASONS)[flags]) for flags in self.unlike(tasks)]
+
+    def with_history(self, past: Tries) -> FittedSona:
+        """Return the same network with these tries to look at.
+
+        Raises:
+            RoutingError: when they are of other candidates.
+        """
+        if past.candidates != self.candidates:
+            raise RoutingError("the history is of other candidates than the router chooses from")
+        return replace(self, past=Past.of(past))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it is, as plain JSON."""
+        return {
+            "n_hidden": self.method.n_hidden,
+            "weight_decay": self.method.weight_decay,
+            "epochs": self.method.epochs,
+            "n_directions": self.method.n_directions,
+            "n_members": len(self.members),
+            "until": None if np.isnat(self.until) else str(self.until),
+            "surface": self.surface.describe(),
+            "familiar": self.familiar.describe(),
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all numbers that it learned."""
+        found: dict[str, NDArray[Any]] = {**self.surface.arrays(), **self.calibration.arrays()}
+        found |= {**self.familiar.arrays(), "smear": self.smear}
+        for place, (weights, held) in enumerate(zip(self.members, self.elastic, strict=True)):
+            found |= {f"member.{place}.{name}": value for name, value in weights.items()}
+            found |= {f"elastic.{place}.{name}": value for name, value in held.items()}
+        return found
+
+    def _past(self) -> Past:
+        if self.past is None:
+            raise RoutingError("the router was loaded without a history: give it one by `with_history`")
+        return self.past
+
+    def _corrected(self, told: Told) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return quality, how much the members differ in it, and cost: (tasks, candidates) each."""
+        k = len(self.candidates)
+        said = np.stack([outputs(weights, told.inputs) for weights in self.members]).astype(np.float64)
+        chances = 1 / (1 + np.exp(-np.clip(self.calibration.of(said[:, :, :k]), -_HIGHEST, _HIGHEST)))
+        cost = np.exp(np.clip(said[:, :, k:].mean(axis=0), -60, _HIGHEST)) * self.smear
+        known, priced = np.isfinite(told.quality.mean), np.isfinite(told.cost.mean)
+        return (
+            np.where(known, chances.mean(axis=0), np.nan),
+            chances.std(axis=0),
+            np.where(priced, cost, np.nan),
+        )
+
+
+@dataclass(frozen=True)
+class Sona:
+    """The self-optimising router.
+
+    What is expected of a candidate begins with its shrunk mean on the task's kind and repo, from tries since the
+    last change there (`drift`). A network corrects it by the task's sizes, kind, repo and text and by how each
+    candidate did on the nearest texts; its size, regularisation and use of the text are chosen by cross-validation
+    on the tries themselves, where correcting nothing is one of the choices (`tuning`). What it says of quality is
+    calibrated on tasks that it had not learned from. An unfamiliar task gets the candidates' means (`familiar`).
+    `learn` goes on from there with EWC++ (`ewc`).
+
+    Everything follows from the seed.
+    """
+
+    seed: int = 0
+    name: str = "sona"
+
+    def fit(self, tries: Tries) -> FittedSona:
+        """Return the router that tries make.
+
+        Raises:
+            RoutingError: when torch is not installed.
+        """
+        past = Past.of(tries)
+        known = past.tries
+        best = tuned(past, self.seed)
+        method = best[0].method
+        surface = Surface.of(known.tasks, method.n_directions)
+        told = past.tell_its_own(surface)
+        lesson = lesson_of(known, told)
+        k = len(tries.candidates)
+        shape = Shape(told.inputs.shape[1] - 2 * k, k, method.n_hidden)
+        members, held = [], []
+        for place in range(MEMBERS if method.epochs else 1):
+            elastic = Elastic(STRENGTH, DECAY)
+            members.append(train(lesson, shape, method, self.seed * 100 + place, elastic))
+            held.append(elastic.arrays())
+        said = np.mean([outputs(weights, told.inputs) for weights in members], axis=0)
+        times = tries.started_at[~np.isnat(tries.started_at)]
+        return FittedSona(
+            candidates=tries.candidates,
+            method=method,
+            surface=surface,
+            members=tuple(members),
+            elastic=tuple(held),
+            calibration=best[0].calibration,
+            smear=_smear(lesson.log_cost, lesson.n_cost, said[:, k:]),
+            familiar=Familiar.with_tasks(known.tasks.take(np.unique(known.task))),
+            until=times.max() if len(times) else np.datetime64("NaT", "us"),
+            past=past,
+            tried=best,
+        )
+
+    def learn(self, router: FittedSona, tries: Tries) -> FittedSona:
+        """Return the router after learning the tries that came since it last learned, held by EWC++.
+
+        `tries` are all there are, in order of time: the tables and neighbours are made of all of them, the networks
+        see the new ones alone. Without new ones only the history is renewed.
+
+        Raises:
+            RoutingError: when they are of other candidates, or torch is not installed.
+        """
+        renewed = router.with_history(tries)
+        past = renewed._past()
+        is_new = past.tries.started_at > router.until
+        if not is_new.any():
+            return renewed
+        rows = np.unique(past.tries.task[is_new])
+        told = past.tell_its_own(router.surface)
+        lesson = lesson_of(past.tries.take(is_new), told).take(rows)
+        k = len(tries.candidates)
+        shape = Shape(told.inputs.shape[1] - 2 * k, k, router.method.n_hidden)
+        members, held = [], []
+        for place, (weights, arrays) in enumerate(zip(router.members, router.elastic, strict=True)):
+            elastic = Elastic(STRENGTH, DECAY)
+            elastic.restore(arrays)
+            seed = self.seed * 100 + place
+            members.append(train(lesson, shape, router.method, seed, elastic, start=weights))
+            held.append(elastic.arrays())
+        return replace(
+            renewed,
+            members=tuple(members),
+            elastic=tuple(held),
+            familiar=Familiar.with_tasks(past.tries.tasks.take(np.unique(past.tries.task))),
+            until=past.tries.started_at[is_new].max(),
+        )
+
+
+def _smear(log_cost: Singles, n: Singles, said: Singles) -> NDArray[np.float32]:
+    """Return by what to multiply the exponential of an expected log cost so that it is the mean cost: (candidates,).
+
+    Source: N. Duan, "Smearing estimate: a nonparametric retransformation method", JASA 78 (1983), here as the ratio
+    of the sums, which large costs decide.
+    """
+    spent = (np.exp(log_cost.astype(np.float64)) * n).sum(axis=0)
+    expected = (np.exp(np.clip(said.astype(np.float64), -60, _HIGHEST)) * n).sum(axis=0)
+    ratio = np.where((spent > 0) & (expected > 0), spent / np.where(expected > 0, expected, 1), 1.0)
+    return ratio.astype(np.float32)
+
+
+def restore(
+    name: str, candidates: tuple[Candidate, ...], description: Mapping[str, Any], arrays: Arrays
+) -> FittedSona:
+    """Return the SONA that was kept; it needs a history before it expects anything.
+
+    Raises:
+        RoutingError: when what is given does not make one.
+    """
+    if name != "sona":
+        raise RoutingError(f"{name[:100]!r} is no SONA")
+    method = Method(
+        int(description["n_hidden"]),
+        float(description["weight_decay"]),
+        int(description["epochs"]),
+        int(description["n_directions"]),
+    )
+    k = len(candidates)
+    groups: dict[str, list[dict[str, Singles]]] = {"member": [], "elastic": []}
+    for part, found in groups.items():
+        for place in range(int(description["n_members"])):
+            prefix = f"{part}.{place}."
+            found.append({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+    for weights in groups["member"]:
+        wide = taken(weights, "skip.weight", (2 * k, None)).shape[1]
+        taken(weights, "skip.bias", (2 * k,))
+        if method.n_hidden:
+            taken(weights, "hidden.weight", (method.n_hidden, wide))
+            taken(weights, "hidden.bias", (method.n_hidden,))
+            taken(weights, "out.weight", (2 * k, method.n_hidden))
+    until = description["until"]
+    return FittedSona(
+        candidates=candidates,
+        method=method,
+        surface=Surface.restored(description["surface"], arrays),
+        members=tuple(groups["member"]),
+        elastic=tuple(groups["elastic"]),
+        calibration=Calibration.restored(arrays, k),
+        smear=taken(arrays, "smear", (k,)),
+        familiar=Familiar.restored(description["familiar"], arrays),
+        until=np.datetime64("NaT" if until is None else str(until), "us"),
+    )
+
+
+def new(name: str) -> Sona:
+    """Return a SONA that has learned nothing yet."""
+    return Sona(name=name)

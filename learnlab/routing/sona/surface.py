@@ -1,0 +1,135 @@
+"""A task in numbers: its sizes, its kind and where it belongs, and the main directions of its text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnlab.routing.kept import Arrays, taken
+from learnlab.routing.tries import Tasks
+
+SIZES = ("file_count", "estimated_tokens", "n_characters")
+"""Counts, of which the logarithm is taken."""
+
+LEAST_TASKS = 5
+"""Tasks that a task type or repo must have to get a column of its own; the others share none."""
+
+FARTHEST = 4.0
+"""Standard deviations beyond which a size counts as no larger: a task unlike any other stays within bounds."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """How tasks are put into numbers, as the tasks learned from fix it.
+
+    `centre` and `spread` are of the logarithms of `SIZES` and of the complexity; `mean` and `basis` of the text's
+    vectors: (dimension,) and (dimension, directions).
+    """
+
+    task_types: tuple[str, ...]
+    repos: tuple[str, ...]
+    centre: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    basis: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, tasks: Tasks, n_directions: int) -> Surface:
+        """Return the surface that tasks fix, with at most so many directions of their texts (principal components)."""
+        sizes = _sizes(tasks)
+        centre, spread = np.nan_to_num(_mean(sizes)), np.nan_to_num(_deviation(sizes))
+        has = tasks.vectors.any(axis=1) if tasks.vectors.shape[1] else np.zeros(len(tasks), dtype=bool)
+        texts = tasks.vectors[has][-20_000:]
+        mean = texts.mean(axis=0) if len(texts) else np.zeros(tasks.vectors.shape[1], dtype=np.float32)
+        basis = np.zeros((tasks.vectors.shape[1], 0), dtype=np.float32)
+        if n_directions and len(texts) > n_directions:
+            apart = texts - mean
+            values, directions = np.linalg.eigh(apart.T @ apart / len(texts))
+            largest = np.argsort(-values)[:n_directions]
+            basis = directions[:, largest] / np.sqrt(np.maximum(values[largest], 1e-6))
+        return cls(
+            _common(tasks, "task_type"),
+            _common(tasks, "repo"),
+            centre.astype(np.float32),
+            np.where(spread > 1e-6, spread, 1.0).astype(np.float32),
+            mean.astype(np.float32),
+            basis.astype(np.float32),
+        )
+
+    @property
+    def n_columns(self) -> int:
+        """How many numbers a task becomes."""
+        return len(SIZES) + 2 + len(self.task_types) + len(self.repos) + int(self.basis.shape[1])
+
+    def of_tasks(self, tasks: Tasks) -> NDArray[np.float32]:
+        """Return tasks in numbers: (tasks, columns). What is new or unknown of a task is 0."""
+        sizes = (_sizes(tasks) - self.centre) / self.spread
+        parts = [
+            np.nan_to_num(np.clip(sizes, -FARTHEST, FARTHEST)),
+            np.isnan(sizes[:, -1:]).astype(np.float32),
+            _columns(tasks, "task_type", self.task_types),
+            _columns(tasks, "repo", self.repos),
+        ]
+        if self.basis.shape[1]:
+            has = tasks.vectors.any(axis=1, keepdims=True)
+            parts.append(np.where(has, (tasks.vectors - self.mean) @ self.basis, 0))
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the names in it, as plain JSON."""
+        return {"task_types": list(self.task_types), "repos": list(self.repos)}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the numbers in it."""
+        names = ("centre", "spread", "mean", "basis")
+        return {f"surface.{name}": getattr(self, name) for name in names}
+
+    @classmethod
+    def restored(cls, description: Mapping[str, Any], arrays: Arrays) -> Surface:
+        """Return the surface that said this of itself.
+
+        Raises:
+            RoutingError: when an array is missing or of another shape.
+        """
+        n = len(SIZES) + 1
+        basis = taken(arrays, "surface.basis", (None, None))
+        return cls(
+            tuple(map(str, description["task_types"])),
+            tuple(map(str, description["repos"])),
+            taken(arrays, "surface.centre", (n,)),
+            taken(arrays, "surface.spread", (n,)),
+            taken(arrays, "surface.mean", (len(basis),)),
+            basis,
+        )
+
+
+def _sizes(tasks: Tasks) -> NDArray[np.float32]:
+    """Return the logarithms of sizes, and the complexity (NaN for unknown) last."""
+    logs = [np.log1p(np.maximum(tasks.known[name].to_numpy(), 0)) for name in SIZES]
+    complexity = tasks.known["complexity_score"].fill_null(np.nan).to_numpy()
+    return np.stack([*logs, complexity], axis=1).astype(np.float32)
+
+
+def _mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    known = np.isfinite(values)
+    return np.asarray(np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+
+
+def _deviation(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    known = np.isfinite(values)
+    apart = np.where(known, values - _mean(values), 0)
+    return np.asarray(np.sqrt((apart**2).sum(axis=0) / np.maximum(known.sum(axis=0), 1)))
+
+
+def _common(tasks: Tasks, name: str) -> tuple[str, ...]:
+    counts = tasks.known[name].drop_nulls().value_counts().sort("count", name, descending=[True, False])
+    return tuple(sorted(counts.filter(counts["count"] >= LEAST_TASKS)[name].head(200)))
+
+
+def _columns(tasks: Tasks, name: str, known: tuple[str, ...]) -> NDArray[np.float32]:
+    values = tasks.known[name].to_numpy()
+    return np.asarray(values[:, None] == np.array(known, dtype=object)[None, :], dtype=np.float32)

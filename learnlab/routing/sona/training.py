@@ -1,0 +1,160 @@
+"""How SONA's network learns: from what is known of each candidate's outcomes, holding what it learned before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnlab.routing.extra import extra
+from learnlab.routing.sona.ewc import Elastic, bernoulli, fisher
+from learnlab.routing.sona.network import Shape, Singles, network
+
+BATCH = 256
+RATE = 0.003
+DECAY = 0.95
+"""How much of EWC++'s running average of the Fisher information stays at each batch."""
+
+STRENGTH = 1000.0
+"""EWC++'s λ: how much the Fisher information of a mean try counts against the loss of a mean try."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a network learns from, a row a task.
+
+    `inputs` as in `network.Shape`; `quality` (0-1) and `log_cost`, each with how many tries stand behind it (0
+    where nothing is known): (tasks, candidates). `cost_spread` is the standard deviation of a log cost.
+    """
+
+    inputs: Singles
+    quality: Singles
+    n_quality: Singles
+    log_cost: Singles
+    n_cost: Singles
+    cost_spread: float
+
+    def take(self, rows: NDArray[np.int64]) -> Lesson:
+        """Return the lesson of some rows."""
+        return Lesson(
+            self.inputs[rows],
+            self.quality[rows],
+            self.n_quality[rows],
+            self.log_cost[rows],
+            self.n_cost[rows],
+            self.cost_spread,
+        )
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a network is trained: hidden units, weight decay, how often it sees each task, directions of the texts."""
+
+    n_hidden: int = 32
+    weight_decay: float = 0.3
+    epochs: int = 12
+    n_directions: int = 0
+
+    def with_directions(self, n: int) -> Method:
+        """Return the same method with so many directions of the texts."""
+        return replace(self, n_directions=n)
+
+
+def train(
+    lesson: Lesson,
+    shape: Shape,
+    method: Method,
+    seed: int,
+    elastic: Elastic | None = None,
+    start: dict[str, Singles] | None = None,
+) -> dict[str, Singles]:
+    """Return the weights of a network trained on a lesson, by the names of its parameters; the seed fixes all.
+
+    It begins with `start` where given, else anew. `elastic` holds what was learned before (EWC++), and observes;
+    afterwards its anchor stands here.
+
+    The loss is the mean over tries of the cross-entropy of quality and of half the squared error of log cost in
+    units of its spread. Optimiser: AdamW (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization",
+    2019) with a rate that rises and falls once.
+
+    Raises:
+        RoutingError: when torch is not installed.
+    """
+    with _one_thread():
+        return _trained(lesson, shape, method, seed, elastic, start)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: batches this small are slower on two, and much slower on busy ones."""
+    torch = extra("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _trained(
+    lesson: Lesson,
+    shape: Shape,
+    method: Method,
+    seed: int,
+    elastic: Elastic | None,
+    start: dict[str, Singles] | None,
+) -> dict[str, Singles]:
+    torch = extra("torch")
+    made = network(shape, seed)
+    if start is not None:
+        made.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in start.items()})
+    parameters = dict(made.named_parameters())
+    given = [
+        torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
+        for part in (lesson.inputs, lesson.quality, lesson.n_quality, lesson.log_cost, lesson.n_cost)
+    ]
+    n = len(lesson.inputs)
+    steps = max(1, -(-n // BATCH)) * method.epochs
+    optimiser = torch.optim.AdamW(
+        made.parameters(), lr=RATE, weight_decay=method.weight_decay, fused=False, foreach=False
+    )
+    rise = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE * 3, total_steps=max(2, steps))
+    drawn = torch.Generator().manual_seed(seed)
+    k = shape.n_candidates
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    for _ in range(method.epochs if n else 0):
+        for rows in torch.randperm(n, generator=drawn).split(BATCH):
+            inputs, quality, n_quality, log_cost, n_cost = (part[rows] for part in given)
+            optimiser.zero_grad(set_to_none=True)
+            said = made(inputs)
+            loss = (entropy(said[:, :k], quality, reduction="none") * n_quality).sum() / BATCH
+            apart = (said[:, k:] - log_cost) / lesson.cost_spread
+            loss = loss + (apart.square() * n_cost).sum() / (2 * BATCH)
+            if elastic is not None:
+                loss = loss + elastic.penalty(parameters)
+            loss.backward()
+            optimiser.step()
+            rise.step()
+    if elastic is not None and n:
+        _observe(elastic, made, given, k, lesson.cost_spread, drawn)
+        elastic.anchor(parameters)
+    return {name: value.detach().numpy().astype(np.float32).copy() for name, value in parameters.items()}
+
+
+def _observe(
+    elastic: Elastic, made: Any, given: list[Any], n_candidates: int, cost_spread: float, drawn: Any
+) -> None:
+    """Let EWC++ see what each batch tells of the parameters, where training has led them."""
+    torch = extra("torch")
+    inputs, _, n_quality, _, n_cost = given
+    for rows in torch.randperm(len(inputs), generator=drawn).split(BATCH):
+
+        def told(outputs: Any, rows: Any = rows) -> Any:
+            of_quality = bernoulli(outputs[:, :n_candidates], n_quality[rows])
+            return torch.cat([of_quality, n_cost[rows] / cost_spread**2], dim=1)
+
+        elastic.observe(fisher(made, inputs[rows], told))

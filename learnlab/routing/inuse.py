@@ -13,6 +13,7 @@ from learnlab.events import Candidate
 from learnlab.routing import registry
 from learnlab.routing.baselines import best_single
 from learnlab.routing.kept import WithHistory
+from learnlab.routing.narrowing import tries_of
 from learnlab.routing.reading import Reads
 from learnlab.routing.router import Expected, Fitted
 from learnlab.routing.textvectors import vector_table, vectors_of
@@ -83,7 +84,7 @@ def in_use_of(store: Store) -> InUse:
         worth = registry.worth_of(connection, version)
         router: Fitted = found.router
         if isinstance(router, WithHistory):
-            router = router.with_history(found.reads.tries(store))
+            router = router.with_history(tries_of(found.reads.tries(store), router.candidates))
     return InUse(router, version, found.reads, found.dimension, worth, mark, version)
 
 

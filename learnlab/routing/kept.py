@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
 from learnlab.routing.router import Fitted, Router
-from learnlab.routing.tries import Flags, Tasks, Tries
+from learnlab.routing.tries import Tasks, Tries
 
 Arrays = Mapping[str, NDArray[Any]]
 """Numbers by their names: float32, float64 or int64, all of them finite."""
@@ -68,10 +68,10 @@ class WithHistory(Protocol):
 
 @runtime_checkable
 class Abstaining(Protocol):
-    """A router that says where it leaves the choice to a baseline; there it expects what that baseline does."""
+    """A router that knows which tasks are unlike all that it learned from; of those it expects what a baseline does."""
 
-    def abstains(self, tasks: Tasks) -> Flags:
-        """Return for each task whether it abstains."""
+    def why_unfamiliar(self, tasks: Tasks) -> list[str]:
+        """Return for each task why it is unfamiliar, in words; empty where it is not."""
         ...
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from learnlab.events import Candidate
 from learnlab.routing.router import Expected, Fitted
-from learnlab.routing.tries import Floats, Tasks
+from learnlab.routing.tries import Floats, Tasks, Tries
 
 Choice = tuple[str | None, str | None, str | None]
 """Model, tier and pool of a candidate: what makes it another than the others."""
@@ -48,3 +49,13 @@ def narrowed(expected: Expected, known: Sequence[Candidate], wanted: Sequence[Ca
     return Expected(
         of(expected.quality), of(expected.quality_error), of(expected.cost), of(expected.cost_error)
     )
+
+
+def tries_of(tries: Tries, candidates: tuple[Candidate, ...]) -> Tries:
+    """Return the tries of these candidates, numbered as they are here; tries of others are left out."""
+    if tries.candidates == candidates:
+        return tries
+    places = {choice(candidate): place for place, candidate in enumerate(candidates)}
+    place = np.array([places.get(choice(candidate), -1) for candidate in tries.candidates], dtype=np.int64)
+    kept = tries.take(place[tries.candidate] >= 0)
+    return replace(kept, candidates=candidates, candidate=place[kept.candidate])

@@ -120,18 +120,15 @@ class RoutingService:
         wanted = preference or self._preference or PriceOfQuality(now.worth_usd)
         text, said = self._vector(asked.task_description, now, vector)
         tasks = asked.as_tasks(text)
-        expected, is_abstaining = _expected(now, tasks, there)
+        expected, unlike = _expected(now, tasks, there)
         explore = self._explore if explore is None else explore
         if self._pid != os.getpid():
             self._begin()
         with self._lock:
             drawn = draw(expected, there, wanted, explore, self._rng, who=now.called, what=now.reads.quality)
-        notes = [
-            now.trouble,
-            said,
-            "it is unsure, and leaves the choice to the baseline" if is_abstaining else "",
-        ]
-        decision = _decision(asked, there, expected, drawn, notes, now.version, is_abstaining)
+        unsure = f"it abstains, and expects of this task what holds for all: {unlike}" if unlike else ""
+        notes = [now.trouble, said, unsure]
+        decision = _decision(asked, there, expected, drawn, notes, now.version, bool(unlike))
         self._write(decision)
         return decision
 
@@ -201,13 +198,10 @@ def route(task: str | Mapping[str, Any], db: str | Path | Store = "", **asked: A
         return service.route(task, **of_call)
 
 
-def _expected(now: InUse, tasks: Tasks, there: tuple[Candidate, ...]) -> tuple[Expected, bool]:
-    """Return what is expected of the candidates; by the baseline where the router fails."""
-    try:
-        abstains = isinstance(now.router, Abstaining) and bool(now.router.abstains(tasks)[0])
-        return expectations(now.router, tasks, there), abstains
-    except ValueError as error:
-        raise RoutingError(f"{now.version} cannot take this task: {error}") from error
+def _expected(now: InUse, tasks: Tasks, there: tuple[Candidate, ...]) -> tuple[Expected, str]:
+    """Return what is expected of the candidates, and why the router abstains, if it does."""
+    why = now.router.why_unfamiliar(tasks)[0] if isinstance(now.router, Abstaining) else ""
+    return expectations(now.router, tasks, there), why
 
 
 def _decision(

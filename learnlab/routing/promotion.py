@@ -15,6 +15,7 @@ from learnlab.routing import registry
 from learnlab.routing.baselines import Lookup, baselines
 from learnlab.routing.judge import Compared, judge
 from learnlab.routing.kept import Kept, WithHistory, new
+from learnlab.routing.narrowing import tries_of
 from learnlab.routing.preference import PriceOfQuality
 from learnlab.routing.reading import Reads, checked_fields, fullest_key
 from learnlab.routing.registry import NOT_PROMOTED, PROMOTED, ROLLED_BACK, WORTH_USD, Fit, Registered
@@ -200,8 +201,11 @@ class _Training:
         """Return what the new fit has to beat, and what to call it."""
         if self.in_use:
             router = self.in_use.router
-            looking = router.with_history(split.learned) if isinstance(router, WithHistory) else router
-            return looking, self.in_use.router_version
+            if isinstance(router, WithHistory):
+                return router.with_history(
+                    tries_of(split.learned, router.candidates)
+                ), self.in_use.router_version
+            return router, self.in_use.router_version
         best = _best_baseline(split.learned, self.preference, self.router.name)
         return best.fit(split.learned), best.name
 

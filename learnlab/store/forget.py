@@ -26,7 +26,7 @@ class Forgotten:
 
     Executions and steps are those of the store, archived ones those of its archive files; `n_waiting` are
     attempts that waited for their other side. `n_others` are rows about them: feedback, routing decisions,
-    solutions, verdicts, messages that nobody could take.
+    solutions, verdicts, messages that nobody could take. `routers` are those that had learned from the store.
 
     >>> print(Forgotten(n_executions=3, n_steps=40, n_texts=2).summary())
     removed 3 executions, 40 steps, 2 texts
@@ -40,10 +40,11 @@ class Forgotten:
     n_rejected: int = 0
     n_others: int = 0
     n_waiting: int = 0
+    routers: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """Return what was removed as text, a line for copies that still hold it."""
+        """Return what was removed as text, a line for routers that are gone with it and one for copies that hold it."""
         named = {
             "executions": self.n_executions,
             "steps": self.n_steps,
@@ -56,6 +57,8 @@ class Forgotten:
         }
         removed = ", ".join(f"{n:,} {noun}" for noun, n in named.items() if n)
         lines = [f"removed {removed}" if removed else "nothing of it is in the store"]
+        if self.routers:
+            lines.append(f"gone with it: {', '.join(self.routers)}, which had learned from it; train again")
         if self.copies:
             lines.append(f"what may still hold it: {', '.join(self.copies)}; delete that yourself")
         return "\n".join(lines)
@@ -98,6 +101,9 @@ _OTHERS = (
 _MINED = ("delete from solutions where cluster_id is not null", "delete from clusters")
 """Names, repos and figures of patterns stem from many executions: all go, until mining makes them again."""
 
+_ROUTERS = "delete from routers returning router_version"
+"""What a router learned cannot be told apart by where it learned it: all go that may have learned from what goes."""
+
 _REJECTED = """
 from rejected
 where {which}
@@ -119,9 +125,10 @@ def forget(
     that name them, and the executions that worked for those of the repo or session. Attempts that wait for
     their other side go as executions do. They leave archive files too, which are written anew. Rejected rows
     go when all executions of their file do; for a session those that name it as well, for a time those
-    refused before it. Mined patterns go, all of them, until `learnlab mine` makes them again. Removed records,
-    and for a session all that it may still bring, are remembered as forgotten. How far a log was read stays,
-    and so does the ledger, which names files.
+    refused before it. Mined patterns go, all of them, until `learnlab mine` makes them again, and so do routers
+    where executions go, until `learnlab train` fits another. Removed records, and for a session all that it may
+    still bring, are remembered as forgotten. How far a log was read stays, and so does the ledger, which names
+    files.
 
     All tables change in one transaction. A run that is killed leaves at most archive files that nothing
     refers to; the next run removes them.
@@ -151,6 +158,7 @@ def forget(
         remember(connection, "rejected", refused_hashes["value"], moment)
         if session is not None:
             remember(connection, "session", pl.Series([value]), moment)
+        learned = connection.execute(_ROUTERS).fetchall() if n_executions or n_archived else []
         for statement in _MINED:
             connection.execute(statement)
         for view in MATERIALISED:
@@ -167,6 +175,7 @@ def forget(
         n_rejected,
         n_others,
         n_waiting,
+        tuple(sorted(version for (version,) in learned)),
         _copies(store),
     )
 

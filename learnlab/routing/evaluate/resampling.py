@@ -51,10 +51,10 @@ def estimates(
     the statistic on them.
 
     Groups of tasks are drawn with replacement, the same in every split; and of several splits, splits are drawn too,
-    so that the interval speaks of which tasks were judged and of which others were learned from. Both at once is a
-    little too wide rather than too narrow (A. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1
-    (2007), 386-411); why tasks alone would be too narrow: C. Nadeau and Y. Bengio, "Inference for the generalization
-    error", Machine Learning 52 (2003), 239-281. The folds of one cross-validation judge each task once: they are one
+    so that the interval speaks of which tasks were judged and of which others were learned from (A. Owen, "The
+    pigeonhole bootstrap", Annals of Applied Statistics 1 (2007), 386-411). Groups alone would be too narrow (C. Nadeau
+    and Y. Bengio, "Inference for the generalization error", Machine Learning 52 (2003), 239-281): `make soak` tests how
+    often either holds the truth. The folds of one cross-validation judge each task once: they are one
     split. n are the groups; the bounds are NaN where they cannot be told: one group, or a figure that is not defined in
     more than one resample in a hundred.
 

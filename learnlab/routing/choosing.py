@@ -117,7 +117,7 @@ def draw(
         return Drawn(0, certain, None, f"{first}: nothing is known of any candidate")
     probabilities = policy.probabilities(expected, rng)
     place = int(sample(probabilities, rng)[0])
-    top = int(best(expected, preference)[0])
+    top = place if probabilities[0, place] > 0.5 else int(best(expected, preference)[0])
     shares = probabilities if explore == THOMPSON else Thompson(preference, 0.0).probabilities(expected, rng)
     if len(candidates) == 1:
         reason = f"the only candidate; {_told(expected, candidates, place, what, who)}"

@@ -136,7 +136,7 @@ def sample(probabilities: Floats, rng: np.random.Generator) -> Ints:
     array([1, 0])
     """
     sums = np.cumsum(probabilities, axis=1)
-    if not (np.all(probabilities >= 0) and np.allclose(sums[:, -1], 1.0, rtol=0, atol=1e-9)):
+    if not ((probabilities >= 0).all() and (np.abs(sums[:, -1] - 1) <= 1e-9).all()):
         raise RoutingError("probabilities of choosing must be 0 or more and sum to 1 for every task")
     below = sums <= rng.random(len(sums))[:, None]
     last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0).argmax(axis=1)

@@ -163,9 +163,8 @@ def history(
     Raises:
         RoutingError: when k or the half-life is not above 0, or there is not one moment for each task.
     """
-    if not isinstance(as_of, np.ndarray) or as_of.ndim == 0:
-        moment = None if as_of is None else np.asarray(as_of, dtype="datetime64[us]")[()]
-        return remember(past, k=k, half_life_days=half_life_days, as_of=moment).of(tasks)
+    if not isinstance(as_of, np.ndarray):
+        return remember(past, k=k, half_life_days=half_life_days, as_of=as_of).of(tasks)
     if len(as_of) != len(tasks):
         raise RoutingError(f"{len(tasks)} tasks come with {len(as_of)} moments")
     timed = past.take(~np.isnat(past.started_at))

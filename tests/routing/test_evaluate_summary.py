@@ -146,12 +146,13 @@ def test_without_a_gap_the_table_says_that_it_cannot_be_told():
 
 
 def test_aiq_is_compared_over_one_range_of_costs():
-    table = aiq_summary([held()], "noise")
+    one = held()
+    table = aiq_summary([one], "noise")
     assert table["low_usd"].n_unique() == table["high_usd"].n_unique() == 1
-    assert table["low_usd"][0] == pytest.approx(held().outcomes.cost[:, 0].mean())
+    assert table["low_usd"][0] == pytest.approx(one.outcomes.cost[:, 0].mean())
     assert row(table, "truth")["verdict"] == "better"
     assert row(table, "large")["verdict"] == "worse"
-    narrow = aiq_summary([held(60)], "noise", costs=(0.1, 0.2))
+    narrow = aiq_summary([Held(one.outcomes, {"large": one.routers["large"]})], "large", costs=(0.1, 0.2))
     assert (narrow["low_usd"][0], narrow["high_usd"][0]) == (0.1, 0.2)
 
 

@@ -50,14 +50,13 @@ def recovered_by(gain: Floats, weak: Floats, strong: Floats) -> Statistic:
         won = calls * gap
         if len(starts) < len(order):
             calls, won = np.add.reduceat(calls, starts, axis=1), np.add.reduceat(won, starts, axis=1)
-        calls = calls / calls.sum(axis=1, keepdims=True)
-        total = won.sum(axis=1, keepdims=True)
+        so_far = np.cumsum(won, axis=1)
+        n, total = calls.sum(axis=1), so_far[:, -1]
         is_gap = total > _NO_GAP
-        won = np.divide(won, total, out=np.zeros_like(won), where=is_gap)
-        pgr, share = np.cumsum(won, axis=1), np.cumsum(calls, axis=1)
-        area = (calls * (pgr - won / 2)).sum(axis=1)
-        thresholds = [_reached(level, pgr, share, won, calls) for level in LEVELS]
-        return np.where(is_gap, np.column_stack([area, *thresholds]), np.nan)
+        total = np.where(is_gap, total, np.nan)
+        area = (calls * (so_far - won / 2)).sum(axis=1) / total
+        asked = [_calls_for(level * total, so_far, won, calls) for level in LEVELS]
+        return np.where(is_gap[:, None], np.column_stack([area, *asked]) / n[:, None], np.nan)
 
     return of
 
@@ -122,11 +121,12 @@ def _ranked(gain: Floats, weak: Floats, strong: Floats) -> tuple[Ints, Ints]:
     return order, np.asarray(starts, dtype=np.int64)
 
 
-def _reached(level: float, pgr: Floats, share: Floats, won: Floats, calls: Floats) -> Floats:
-    """Return the smallest share of calls at which the line through the recovered gaps reaches a level (resamples,)."""
-    rows = np.arange(len(pgr))
-    first = (pgr >= level - _NO_GAP).argmax(axis=1)
+def _calls_for(level: Floats, so_far: Floats, won: Floats, calls: Floats) -> Floats:
+    """Return after how many calls the line through what is won so far reaches a level (resamples,)."""
+    rows = np.arange(len(so_far))
+    first = (so_far >= level[:, None] - _NO_GAP).argmax(axis=1)
     step = won[rows, first]
-    missing = level - (pgr[rows, first] - step)
+    missing = level - (so_far[rows, first] - step)
     part = np.divide(missing, step, out=np.ones_like(step), where=step > _NO_GAP)
-    return np.asarray(share[rows, first] - calls[rows, first] * (1 - np.clip(part, 0, 1)))
+    before = np.array([row[:until].sum() for row, until in zip(calls, first, strict=True)])
+    return np.asarray(before + calls[rows, first] * np.clip(part, 0, 1))

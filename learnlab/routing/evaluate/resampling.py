@@ -14,7 +14,7 @@ Statistic = Callable[[Counts], Floats]
 """Figures of judged tasks: from how often each task was drawn (resamples, tasks) to (resamples, figures)."""
 
 RESAMPLES = 1_000
-_AT_ONCE = 4_000_000
+_AT_ONCE = 500_000
 
 
 def means(*values: Floats) -> Statistic:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.errors import RoutingError
-from learnlab.routing.evaluate.gains import gain_curve, recovered, recovered_by
+from learnlab.routing.evaluate.gains import kept_at, recovered, recovered_by
 
 A_GAIN = st.sampled_from([0.0, 0.25, 0.5, 1.0])
 
@@ -43,7 +43,7 @@ def test_ties_are_worth_what_random_orders_of_them_are(pair):
     gain, weak, strong = pair
     quality = by_hand(*pair)
     n = len(gain)
-    assert gain_curve(*pair, points=n + 1)["quality"].to_numpy() == pytest.approx(quality)
+    assert kept_at(np.linspace(0, 1, n + 1), *pair)(np.ones((1, n)))[0] == pytest.approx(quality)
     pgr = (quality - weak.mean()) / (strong.mean() - weak.mean())
     found = recovered(*pair)
     assert found.apgr == pytest.approx(np.trapezoid(pgr, dx=1 / n))
@@ -80,8 +80,8 @@ def test_a_gain_known_exactly_has_the_area_that_integration_gives():
 def test_an_oracle_recovers_more_than_the_whole_gap():
     weak, strong = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 1.0, 1.0, 0.0])
     assert recovered(strong - weak, weak, strong)[:3] == pytest.approx((1.375, 0.125, 0.2))
-    kept = gain_curve(strong - weak, weak, strong, points=5)
-    assert kept["quality"].to_list() == [0.25, 0.5, 0.75, 0.75, 0.5]
+    kept = kept_at(np.linspace(0, 1, 5), strong - weak, weak, strong)(np.ones((1, 4)))
+    assert kept.tolist() == [[0.25, 0.5, 0.75, 0.75, 0.5]]
 
 
 def test_where_there_is_no_gap_nothing_is_recovered_and_the_reason_is_said():
@@ -90,8 +90,6 @@ def test_where_there_is_no_gap_nothing_is_recovered_and_the_reason_is_said():
     assert "no better than the weak one (0.500 against 1.000)" in found.reason
     none = np.zeros(0)
     assert recovered(none, none, none).reason == "there is no task"
-    with pytest.raises(RoutingError, match="no task is judged"):
-        gain_curve(none, none, none)
 
 
 def test_gains_that_cannot_be_ordered_are_an_error():

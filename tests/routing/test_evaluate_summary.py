@@ -10,9 +10,11 @@ from routing_worlds import all_tried, world
 from learnlab.errors import RoutingError
 from learnlab.intervals import TOO_FEW, Interval
 from learnlab.routing.evaluate.choices import achieved
+from learnlab.routing.evaluate.curves import POINTS, bought_curves, kept_curves
+from learnlab.routing.evaluate.held import Held
 from learnlab.routing.evaluate.outcomes import Outcomes, outcomes
 from learnlab.routing.evaluate.resampling import estimates, gaps, means, together, verdict
-from learnlab.routing.evaluate.summary import Held, aiq_summary, by_type, recovered_summary, summary
+from learnlab.routing.evaluate.summary import aiq_summary, by_type, recovered_summary, summary
 from learnlab.routing.preference import AboveFloor, PriceOfQuality, WithinBudget
 from learnlab.routing.router import Expected
 from learnlab.routing.splits import by_group
@@ -224,3 +226,43 @@ def test_intervals_over_splits_hold_what_learning_gains(soak):
         for seed in range(worlds)
     ]
     assert np.mean(held_often) >= (0.92 if soak else 0.8)
+
+
+def test_curves_of_kept_quality_go_from_the_weak_candidate_to_the_strong():
+    one = pair(100)
+    table = kept_curves([one])
+    assert table.group_by("router", maintain_order=True).len().rows() == [
+        (name, POINTS) for name in one.routers
+    ]
+    weak, strong = one.outcomes.quality.mean(axis=0)
+    for name in one.routers:
+        curve = table.filter(router=name)
+        assert curve["mean_quality"][[0, -1]].to_list() == pytest.approx([weak, strong])
+        assert curve["strong_share"].to_list() == pytest.approx(np.linspace(0, 1, POINTS))
+    straight = table.filter(router="constant")["mean_quality"]
+    assert straight.to_list() == pytest.approx(np.linspace(weak, strong, POINTS))
+    middle = table.filter(router="truth")[POINTS // 2].row(0, named=True)
+    assert straight[POINTS // 2] < middle["mean_quality_low"] < middle["mean_quality"]
+    assert middle["mean_quality"] < middle["mean_quality_high"]
+
+
+def test_curves_of_bought_quality_have_the_area_that_aiq_says():
+    one = Held(held(100).outcomes, {name: held(100).routers[name] for name in ("truth", "large")})
+    table = bought_curves([one])
+    areas = aiq_summary([one], "large")
+    for name in one.routers:
+        curve = table.filter(router=name)
+        cost = curve["mean_cost_usd"].to_numpy()
+        area = np.trapezoid(curve["mean_quality"].to_numpy(), cost) / (cost[-1] - cost[0])
+        assert area == pytest.approx(row(areas, name)["aiq"], abs=0.005)
+    top = table.filter(router="large")[-1].row(0, named=True)
+    assert top["mean_quality"] == pytest.approx(one.outcomes.quality[:, 2].mean())
+    low = bought_curves([one], costs=(0.0, 0.1)).filter(pl.col("mean_cost_usd") == 0)
+    assert low["mean_quality"].to_list() == [0, 0]
+    for curves in (kept_curves, bought_curves):
+        with pytest.raises(RoutingError, match="judges no task"):
+            curves([])
+    few = kept_curves([pair(TOO_FEW - 1)])
+    assert few["n"].unique().to_list() == [TOO_FEW - 1]
+    assert few["mean_quality"].null_count() == 0
+    assert few["mean_quality_low"].null_count() == few.height

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
 from learnlab.errors import RoutingError
 from learnlab.intervals import Counts
@@ -110,19 +112,21 @@ def aiq(cost: Floats, quality: Floats, low: float, high: float) -> float:
     """
     if not 0 <= low < high < np.inf:
         raise RoutingError(f"from {low} to {high} US dollars is no range of costs to average over")
-    kept = hull(cost, quality)
-    costs, qualities = np.append(0.0, cost[kept]), np.append(0.0, quality[kept])
+    costs, qualities = _vertices(cost, quality)
     at = np.unique(np.append(np.clip(costs, low, high), [low, high]))
     return float(np.trapezoid(np.interp(at, costs, qualities), at) / (high - low))
 
 
-def cost_range(of: Outcomes) -> tuple[float, float]:
-    """Return the mean costs of the cheapest and the dearest candidate (US dollars): a range common to all routers.
+def cost_range(*of: Outcomes) -> tuple[float, float]:
+    """Return the mean costs of the cheapest and the dearest candidate (US dollars), averaged over several splits: a
+    range common to all routers.
 
     Raises:
         RoutingError: when no task's costs are known, or all candidates cost the same.
     """
-    mean = of.cost[_priced(of)].mean(axis=0)
+    if not of:
+        raise RoutingError("a split judges no task: there is nothing to evaluate")
+    mean = np.mean([one.cost[_priced(one)].mean(axis=0) for one in of], axis=0)
     if mean.max() - mean.min() <= _NO_DIFFERENCE:
         raise RoutingError("all candidates cost the same: there is no range of costs to average over")
     return float(mean.min()), float(mean.max())
@@ -136,19 +140,41 @@ def aiq_of(judged: Expected | Choice, of: Outcomes, low: float, high: float) -> 
     Raises:
         RoutingError: when nothing is expected of any candidate, or no task's costs are known.
     """
+    return _of_points(judged, of, lambda cost, quality: [aiq(cost, quality, low, high)])
+
+
+def bought_at(budget: Floats, judged: Expected | Choice, of: Outcomes) -> Statistic:
+    """Return the statistic of the quality on a router's hull at some mean costs (US dollars a task), as in `aiq`.
+
+    Raises:
+        RoutingError: when nothing is expected of any candidate, or no task's costs are known.
+    """
+    return _of_points(judged, of, lambda cost, quality: np.interp(budget, *_vertices(cost, quality)))
+
+
+def _of_points(
+    judged: Expected | Choice, of: Outcomes, figures: Callable[[Floats, Floats], ArrayLike]
+) -> Statistic:
+    """Return the statistic of figures of a router's points of mean cost and mean quality, over the priced tasks."""
     priced = _priced(of)
     if isinstance(judged, Expected):
         quality, cost = _swept(judged, of, prices(judged))
     else:
         quality, cost = (achieved(judged, figure)[priced, None] for figure in (of.quality, of.cost))
 
-    def figures(drawn: Counts) -> Floats:
+    def statistic(drawn: Counts) -> Floats:
         at_priced = drawn[:, priced]
         n = np.maximum(at_priced.sum(axis=1, keepdims=True), 1)
         points = zip(at_priced @ cost / n, at_priced @ quality / n, strict=True)
-        return np.array([[aiq(*point, low, high)] for point in points])
+        return np.array([figures(*point) for point in points])
 
-    return figures
+    return statistic
+
+
+def _vertices(cost: Floats, quality: Floats) -> tuple[Floats, Floats]:
+    """Return costs and qualities of the hull's vertices, with doing nothing before the cheapest."""
+    kept = hull(cost, quality)
+    return np.append(0.0, cost[kept]), np.append(0.0, quality[kept])
 
 
 def _priced(of: Outcomes) -> Ints:

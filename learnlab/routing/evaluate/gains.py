@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
 from learnlab.errors import RoutingError
 from learnlab.intervals import Counts
@@ -13,7 +12,6 @@ from learnlab.routing.evaluate.resampling import Statistic
 from learnlab.routing.tries import Floats, Ints
 
 LEVELS = (0.5, 0.8)
-POINTS = 101
 _NO_GAP = 1e-12
 
 
@@ -84,25 +82,28 @@ def recovered(gain: Floats, weak: Floats, strong: Floats) -> Recovered:
     return Recovered(float(apgr), cpt_50, cpt_80)
 
 
-def gain_curve(gain: Floats, weak: Floats, strong: Floats, points: int = POINTS) -> pl.DataFrame:
-    """Return the quality kept at evenly spaced shares of strong calls: strong_share, quality; a row a share.
+def kept_at(share: Floats, gain: Floats, weak: Floats, strong: Floats) -> Statistic:
+    """Return the statistic of the quality kept at some shares of strong calls (0-1), called as in `recovered_by`.
 
     Raises:
-        RoutingError: when lengths differ, a gain is not known, or there is no task.
+        RoutingError: when lengths differ, or a gain is not known.
 
-    >>> curve = gain_curve(np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([1.0, 1.0]), points=3)
-    >>> curve.rows()
-    [(0.0, 0.5), (0.5, 1.0), (1.0, 1.0)]
+    >>> kept_at(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.ones(2))(np.ones((1, 2)))
+    array([[0.5, 1. , 1. ]])
     """
     order, starts = _ranked(gain, weak, strong)
-    if not len(order):
-        raise RoutingError("no task is judged: there is no curve")
-    n = len(order)
-    ends = np.append(starts[1:], n)
-    won = np.append(0.0, np.cumsum((strong - weak)[order])[ends - 1]) / n
-    share = np.linspace(0, 1, points)
-    quality = weak.mean() + np.interp(share, np.append(0, ends) / n, won)
-    return pl.DataFrame({"strong_share": share, "quality": quality})
+    gap = (strong - weak)[order]
+    ends = np.append(starts[1:], len(order)) - 1
+
+    def of(drawn: Counts) -> Floats:
+        calls = drawn[:, order]
+        n = calls.sum(axis=1, keepdims=True)
+        called, won = np.cumsum(calls, axis=1)[:, ends] / n, np.cumsum(calls * gap, axis=1)[:, ends] / n
+        lines = zip(called, won, strict=True)
+        rise = np.array([np.interp(share, np.append(0, x), np.append(0, y)) for x, y in lines])
+        return np.asarray((drawn @ weak)[:, None] / n + rise)
+
+    return of
 
 
 def _ranked(gain: Floats, weak: Floats, strong: Floats) -> tuple[Ints, Ints]:

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
 from learnlab.intervals import TOO_FEW, Counts, Interval
-from learnlab.routing.evaluate.choices import Choice, achieved, is_best, regret, shares
+from learnlab.routing.evaluate.choices import achieved, is_best, regret
 from learnlab.routing.evaluate.frontier import aiq_of, cost_range
 from learnlab.routing.evaluate.gains import recovered_by
-from learnlab.routing.evaluate.outcomes import Outcomes, value
+from learnlab.routing.evaluate.held import Held
+from learnlab.routing.evaluate.outcomes import value
 from learnlab.routing.evaluate.resampling import Statistic, estimates, means, together, verdict
 from learnlab.routing.preference import AboveFloor, Preference, WithinBudget, best
 from learnlab.routing.router import Expected
-from learnlab.routing.tries import Floats, Ints
-
-
-@dataclass(frozen=True)
-class Held:
-    """The tasks that one split held out, and what each router expects of them or chose for them, by its name."""
-
-    outcomes: Outcomes
-    routers: Mapping[str, Expected | Choice]
-
-    def take(self, rows: Ints | NDArray[np.bool_]) -> Held:
-        """Return the same for some of the tasks."""
-        return Held(self.outcomes.take(rows), {name: _taken(one, rows) for name, one in self.routers.items()})
+from learnlab.routing.tries import Floats
 
 
 def summary(splits: Sequence[Held], preference: Preference, reference: str, *, seed: int = 0) -> pl.DataFrame:
@@ -78,16 +65,8 @@ def recovered_summary(splits: Sequence[Held], reference: str, *, seed: int = 0) 
     """
 
     def of(held: Held) -> Statistic:
-        quality = held.outcomes.quality
-        if quality.shape[1] != 2:
-            raise RoutingError(f"a gap lies between 2 candidates: these tasks have {quality.shape[1]}")
-        gains = [
-            judged.quality[:, 1] - judged.quality[:, 0]
-            if isinstance(judged, Expected)
-            else shares(judged, quality.shape)[:, 1]
-            for judged in held.routers.values()
-        ]
-        return together(*(recovered_by(gain, quality[:, 0], quality[:, 1]) for gain in gains))
+        weak, strong = held.two()
+        return together(*(recovered_by(held.gain(name), weak, strong) for name in held.routers))
 
     figures = ("apgr", "cpt_50", "cpt_80")
     return _table(splits, of, figures, {name: f"{name}_gain" for name in figures}, reference, seed)
@@ -104,8 +83,7 @@ def aiq_summary(
     Raises:
         RoutingError: as `summary`; when there is no range of costs.
     """
-    ranges = [costs] if costs else [cost_range(held.outcomes) for held in splits]
-    low, high = np.mean(ranges, axis=0).tolist() if ranges else (0.0, 0.0)
+    low, high = costs or cost_range(*(held.outcomes for held in splits))
 
     def of(held: Held) -> Statistic:
         return together(*(aiq_of(judged, held.outcomes, low, high) for judged in held.routers.values()))
@@ -117,6 +95,7 @@ def aiq_summary(
 def by_type(splits: Sequence[Held], table: Callable[[Sequence[Held]], pl.DataFrame]) -> pl.DataFrame:
     """Return one of these tables for each task type, one below the other, with the column task_type first.
 
+    >>> from learnlab.routing.evaluate.outcomes import Outcomes
     >>> from learnlab.routing.preference import PriceOfQuality
     >>> kinds = np.array(["docs", "docs", "tests"], dtype=object)
     >>> outcomes = Outcomes(np.eye(3)[:, :2], np.ones((3, 2)), np.arange(3), kinds)
@@ -132,14 +111,6 @@ def by_type(splits: Sequence[Held], table: Callable[[Sequence[Held]], pl.DataFra
         found = table([held for held in of_kind if len(held.outcomes)])
         parts.append(found.select(pl.lit(kind).alias("task_type"), pl.all()))
     return pl.concat(parts) if parts else pl.DataFrame()
-
-
-def _taken(judged: Expected | Choice, rows: Ints | NDArray[np.bool_]) -> Expected | Choice:
-    if not isinstance(judged, Expected):
-        return judged[rows]
-    return Expected(
-        judged.quality[rows], judged.quality_error[rows], judged.cost[rows], judged.cost_error[rows]
-    )
 
 
 def _table(

@@ -71,6 +71,12 @@ _PAGES = (
     "pattern_charts",
     "pattern_estimates",
     "pattern_sentences",
+    "counterfactual_charts",
+    "counterfactual_estimates",
+    "counterfactual_sentences",
+    "continual_charts",
+    "continual_estimates",
+    "continual_sentences",
 )
 _MODULES = {name: f"learnlab.reports.{name}" for name in _PAGES}
 

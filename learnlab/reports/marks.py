@@ -285,12 +285,13 @@ def horizontal_line(at: float) -> Figure:
     return alt.Chart(pl.DataFrame({"at": [at]})).mark_rule(color=INK, strokeDash=[4, 3]).encode(y="at:Q")
 
 
-def finished(chart: Figure, title: str, subtitle: str, says: str) -> Figure:
+def finished(chart: Figure, title: str, subtitle: str | list[str], says: str) -> Figure:
     """Return a figure with its title, the words for those who cannot see it, and the style that all share."""
     words = alt.TitleParams(title, subtitle=subtitle, anchor="start", offset=12)
     fonts = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 220}
+    sized = {} if isinstance(chart, alt.FacetChart) else {"width": WIDTH}
     return (
-        chart.properties(title=words, description=says, background="white", width=WIDTH)
+        chart.properties(title=words, description=says, background="white", **sized)
         .configure(font="system-ui, 'Helvetica Neue', Arial, sans-serif", padding=8)
         .configure_title(
             fontSize=15, subtitleFontSize=12, subtitleColor="#555555", color=INK, subtitlePadding=4

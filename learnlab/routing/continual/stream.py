@@ -101,8 +101,14 @@ def domains(tries: Tries, by: str = "task_type") -> list[tuple[str, Rows]]:
 
 
 def split(found: list[tuple[str, Rows]], seed: int, held_back: float = 0.2) -> list[Domain]:
-    """Return the domains with a share of their groups held back; a group is on one side in every domain."""
+    """Return the domains with a share of their groups held back; a group is on one side in every domain.
+
+    Raises:
+        RoutingError: when all the groups of a domain are on one side.
+    """
     groups = np.unique(np.concatenate([rows.group for _, rows in found]))
     held = groups[np.random.default_rng([seed, 0]).random(len(groups)) < held_back]
     flags = [(name, rows, np.isin(rows.group, held)) for name, rows in found]
+    if any(flag.all() or not flag.any() for _, _, flag in flags):
+        raise RoutingError("a domain has too few groups of tasks to learn from some and judge by others")
     return [Domain(name, rows.take(~flag), rows.take(flag)) for name, rows, flag in flags]

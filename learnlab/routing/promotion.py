@@ -12,12 +12,13 @@ import numpy as np
 from learnlab.errors import RoutingError
 from learnlab.intervals import Interval
 from learnlab.routing import registry
-from learnlab.routing.baselines import Lookup, baselines
+from learnlab.routing.baselines import Lookup
 from learnlab.routing.judge import Compared, judge
 from learnlab.routing.kept import Kept, WithHistory, new
 from learnlab.routing.narrowing import tries_of
 from learnlab.routing.preference import PriceOfQuality
 from learnlab.routing.reading import Reads, checked_fields, fullest_key
+from learnlab.routing.reference import best_baseline
 from learnlab.routing.registry import NOT_PROMOTED, PROMOTED, ROLLED_BACK, WORTH_USD, Fit, Registered
 from learnlab.routing.router import Fitted, Router
 from learnlab.routing.splits import Split, by_time, without_near_duplicates
@@ -76,6 +77,19 @@ class Promotion:
         }
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a decision on promotion is made on: the tries learned from and judged by, the fit, what it had to beat.
+
+    `champion` is None where the fit is the router in use already.
+    """
+
+    split: Split
+    fitted: Kept
+    champion: Fitted | None
+    promotion: Promotion
+
+
 def train(
     db: str | Path | Store = "",
     router: str | Router = "sona",
@@ -101,13 +115,40 @@ def train(
 
     >>> print(train("sample", "lookup").summary())  # doctest: +SKIP
     """
+    return trial(
+        db,
+        router,
+        worth_usd=worth_usd,
+        candidates=candidates,
+        quality=quality,
+        encoder_key=encoder_key,
+        is_kept=True,
+    ).promotion
+
+
+def trial(
+    db: str | Path | Store = "",
+    router: str | Router = "sona",
+    *,
+    worth_usd: float = WORTH_USD,
+    candidates: tuple[str, ...] = ("model_tier",),
+    quality: str = "success",
+    encoder_key: str | None = None,
+    is_kept: bool = False,
+) -> Trial:
+    """Return what `train` decides and what it decides by; unless it is kept, nothing is written or comes into use.
+
+    Raises:
+        RoutingError: as `train`.
+        StoreError: as `train`.
+    """
     store = db if isinstance(db, Store) else Store(db)
     wanted = new(router) if isinstance(router, str) else router
     key = fullest_key(store) if encoder_key is None else encoder_key
     reads = Reads(checked_fields(candidates), quality, key)
     preference = PriceOfQuality(worth_usd)
     for _ in range(_ROUNDS):
-        done = _Training(store, wanted, reads, preference).decided()
+        done = _Training(store, wanted, reads, preference, is_kept).decided()
         if done is not None:
             return done
     raise RoutingError(
@@ -144,12 +185,13 @@ class _Training:
     router: Router
     reads: Reads
     preference: PriceOfQuality
+    is_kept: bool
     n_forgotten: int = field(init=False)
     in_use: Registered | None = field(init=False)
     trouble: str = field(init=False, default="")
 
-    def decided(self) -> Promotion | None:
-        """Return the decision, written down; None, nothing written, when the store changed under it."""
+    def decided(self) -> Trial | None:
+        """Return the decision, written down if it is to be kept; None when the store changed under it."""
         with self.store.reading() as connection:
             self.n_forgotten = _n_forgotten(connection)
             self.in_use = self._champion(connection)
@@ -168,10 +210,11 @@ class _Training:
         version = self.in_use.router_version if self.in_use else None
         if fit.router_version == version:
             reason = "the same data make the router that is in use already"
-            return self._written(fit, Promotion(NOT_PROMOTED, reason, version, version, version))
+            same = Promotion(NOT_PROMOTED, reason, version, version, version)
+            return self._written(fit, Trial(split, fitted, None, same))
         champion, name = self._opponent(split)
         found = judge(split.judged, fitted, champion, self.preference, Lookup())
-        return self._written(fit, self._decision(fit, name, found))
+        return self._written(fit, Trial(split, fitted, champion, self._decision(fit, name, found)))
 
     def _champion(self, connection: duckdb.DuckDBPyConnection) -> Registered | None:
         """Return the router in use; None where none is, or where it cannot be read any more."""
@@ -206,7 +249,7 @@ class _Training:
                     tries_of(split.learned, router.candidates)
                 ), self.in_use.router_version
             return router, self.in_use.router_version
-        best = _best_baseline(split.learned, self.preference, self.router.name)
+        best = best_baseline(split.learned, self.preference, self.router.name)
         return best.fit(split.learned), best.name
 
     def _decision(self, fit: Fit, champion: str, found: Compared) -> Promotion:
@@ -223,7 +266,10 @@ class _Training:
             gain=found.gain,
         )
 
-    def _written(self, fit: Fit, done: Promotion) -> Promotion | None:
+    def _written(self, fit: Fit, found: Trial) -> Trial | None:
+        if not self.is_kept:
+            return found
+        done = found.promotion
         judged_against = self.in_use.router_version if self.in_use else None
         with self.store.writing() as connection, transaction(connection):
             champion = self._champion(connection)
@@ -234,24 +280,7 @@ class _Training:
             if done.is_promoted:
                 registry.keep(connection, fit)
             registry.note(connection, done.row())
-        return done
-
-
-def _best_baseline(learned: Tries, preference: PriceOfQuality, but: str) -> Router:
-    """Return the baseline, other than the one named, that did best on the later part of what is learned from."""
-    routers = [one for one in baselines() if one.name != but]
-    reference = next((one for one in routers if one.name == "best_single"), routers[0])
-    try:
-        inner = by_time(learned)
-    except RoutingError:
-        return reference
-    to = reference.fit(inner.learned)
-    gains = {}
-    for at, one in enumerate(routers):
-        found = judge(inner.judged, one.fit(inner.learned), to, preference, Lookup())
-        if found.gain is not None and np.isfinite(found.gain.estimate):
-            gains[at] = found.gain.estimate
-    return routers[max(gains, key=lambda at: gains[at])] if gains else reference
+        return found
 
 
 def _words(challenger: str, champion: str, found: Compared) -> str:

@@ -13,11 +13,11 @@ from routing_stores import crossed, fill, later, logged
 from routing_worlds import all_tried, tried
 
 from learnlab.errors import RoutingError
-from learnlab.routing import promotion, registry
+from learnlab.routing import promotion, reference, registry
 from learnlab.routing.baselines import Lookup, baselines, best_single
 from learnlab.routing.judge import ALL_TRIED, FROM_PROPENSITIES, Compared, judge
 from learnlab.routing.preference import PriceOfQuality
-from learnlab.routing.promotion import rollback, train
+from learnlab.routing.promotion import rollback, train, trial
 from learnlab.routing.reading import read_tries
 from learnlab.store import Store
 
@@ -27,7 +27,7 @@ N = 100
 @pytest.fixture(autouse=True)
 def few_baselines(monkeypatch):
     """Compare with the quickest baselines alone."""
-    monkeypatch.setattr(promotion, "baselines", lambda: (best_single(), Lookup()))
+    monkeypatch.setattr(reference, "baselines", lambda: (best_single(), Lookup()))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def turn(store) -> None:
 
 
 def test_a_better_router_comes_into_use(filled, monkeypatch):
-    monkeypatch.setattr(promotion, "baselines", baselines)
+    monkeypatch.setattr(reference, "baselines", baselines)
     done = train(filled, "lookup_by_repo")
     assert done.is_promoted
     assert done.gain.low > 0
@@ -79,6 +79,16 @@ def test_the_same_data_make_the_same_router(filled):
         "the same data make the router that is in use already",
     )
     assert len(registry.promotions(filled)) == 2
+
+
+def test_a_trial_decides_the_same_and_writes_nothing(filled):
+    tried_out = trial(filled, "lookup_by_repo")
+    assert (len(registry.promotions(filled)), len(registry.routers(filled))) == (0, 0)
+    assert train(filled, "lookup_by_repo") == tried_out.promotion
+    assert tried_out.promotion.is_promoted
+    assert tried_out.champion.name == tried_out.promotion.champion
+    assert tried_out.split.judged.started_at.min() > tried_out.split.learned.started_at.max()
+    assert trial(filled, "lookup_by_repo").champion is None
 
 
 def test_a_worse_router_does_not_come_into_use(filled):

@@ -1,6 +1,6 @@
 """The command line: parse, call one function, print. Nothing else."""
 
-from learnlab.cli import learning, logs, pages, stores
+from learnlab.cli import learning, logs, pages, routing, stores
 from learnlab.cli.group import main
 
-__all__ = ["learning", "logs", "main", "pages", "stores"]
+__all__ = ["learning", "logs", "main", "pages", "routing", "stores"]

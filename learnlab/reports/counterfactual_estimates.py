@@ -21,11 +21,12 @@ from learnlab.routing.counterfactual.policies import AS_LOGGED, Other, always, f
 from learnlab.routing.counterfactual.sanity import inverse_means
 from learnlab.routing.policy import Greedy
 from learnlab.routing.preference import PriceOfQuality
+from learnlab.routing.sona import Sona
 from learnlab.routing.tries import Floats, Ints, Tries
 from learnlab.store import Store
 
-LEARNED = ("lookup", "logistic", "sona")
-"""The routers whose choices are judged, where they are there: each learns from the earlier part of the log."""
+LEARNED = ("lookup", "logistic")
+"""The baselines whose choices are judged, where they are there: each learns from the earlier part of the log."""
 
 _BIN = 0.05
 
@@ -85,23 +86,26 @@ def logged(
     return Logged(judged, sources, decisions)
 
 
-def compared(log: Logged, *, learned_share: float = 0.6, worth_usd: float = 1.0) -> Compared:
+def compared(
+    log: Logged, *, learned_share: float = 0.6, worth_usd: float = 1.0, with_sona: bool = False
+) -> Compared:
     """Return policies judged by the later part of a log; those that learn do so from the earlier part.
 
     Where that cannot be done, the notebook stops with the reason.
     """
     try:
         earlier, later = earlier_and_later(log.judged, learned_share)
-        policies = _policies(earlier, PriceOfQuality(worth_usd))
+        policies = _policies(earlier, PriceOfQuality(worth_usd), with_sona)
         return Compared(judge(later, policies, lookup_by_repo()), policies, len(earlier))
     except RoutingError as error:
         stop(f"No other policy can be judged here: {error}.")
 
 
-def _policies(earlier: Tries, preference: PriceOfQuality) -> tuple[Other, ...]:
+def _policies(earlier: Tries, preference: PriceOfQuality, with_sona: bool) -> tuple[Other, ...]:
     candidates = earlier.candidates
     fixed = [always(at, candidates, f"always {tier(one)}") for at, one in enumerate(candidates)]
-    learned = [router.fit(earlier) for router in baselines() if router.name in LEARNED]
+    routers = [router for router in baselines() if router.name in LEARNED]
+    learned = [router.fit(earlier) for router in [*routers, *([Sona()] if with_sona else [])]]
     follow = [following(fitted, Greedy(preference), candidates) for fitted in learned]
     return (*fixed, uniform(candidates), *follow)
 

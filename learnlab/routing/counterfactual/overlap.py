@@ -17,6 +17,9 @@ HARDLY = 0.02
 SURELY = 5.0
 """So many tries of a choice must be expected on a kind of task before none at all means that it is not made there."""
 
+_RARE = 3.2905 / 1.95996
+"""Half-widths of a 95 % interval that a normal estimate is off one time in a thousand."""
+
 MOST_NEVER = 0.01
 """Up to this share of its choices a policy may make what was never tried; beyond it, it is not identified."""
 
@@ -52,11 +55,22 @@ class Overlap:
             return f"not identified: {self.never_rate:.0%} of its choices were never tried"
         if self.n_effective < TOO_FEW:
             return "too few to tell"
-        if self.mean_weight.high < 1 or self.mean_weight.low > 1:
+        if is_off(self.mean_weight):
             return "the weights do not average 1: logged propensities or support are in doubt"
         if self.largest_share > 0.1:
             return "one try decides a tenth or more"
         return ""
+
+
+def is_off(mean: Interval) -> bool:
+    """Return whether a mean that tends to 1 is farther from it than chance brings one in a thousand.
+
+    >>> is_off(Interval(0.9, 0.85, 0.95, 100)), is_off(Interval(0.98, 0.97, 0.99, 100)), is_off(Interval(1, 1, 1, 9))
+    (True, True, False)
+    >>> is_off(Interval(0.9, 0.82, 0.98, 100))
+    False
+    """
+    return abs(mean.estimate - 1) > _RARE * (mean.high - mean.low) / 2
 
 
 def overlap(log: Log, target: Floats, kind: Ints) -> Overlap:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from learnlab.routing.sona.network import Shape, Singles, outputs
 from learnlab.routing.sona.past import Past, folds
 from learnlab.routing.sona.surface import Surface
 from learnlab.routing.sona.training import Lesson, Method, train
+from learnlab.routing.tries import Floats
 
 METHODS = (
     Method(n_hidden=0, epochs=0),
@@ -36,13 +37,16 @@ class Tuned:
     method: Method
     loss: float
     calibration: Calibration
+    losses: Floats = field(repr=False, compare=False)
+    """The loss of each task, all its tries together."""
 
 
 def tuned(past: Past, seed: int) -> tuple[Tuned, ...]:
-    """Return the methods as they were tried, the best first; among equals the simplest.
+    """Return the methods as they were tried: first the chosen one, then the others by their loss.
 
-    The loss is that of `training.train`. Folds keep groups together; whatever a fold is told of itself comes from
-    others.
+    Chosen is the simplest whose loss is not above the least by more than one standard error of their difference
+    (L. Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3). The loss is that of
+    `training.train`. Folds keep groups together; whatever a fold is told of itself comes from others.
     """
     tries = past.tries
     newest = np.unique(tries.task[::-1], return_index=True)
@@ -59,7 +63,15 @@ def tuned(past: Past, seed: int) -> tuple[Tuned, ...]:
             for method in METHODS
             if method.epochs or not n_directions
         ]
-    return tuple(sorted(found, key=lambda one: round(one.loss, 6)))
+    best = min(found, key=lambda one: one.loss)
+    chosen = next(one for one in found if one.loss - best.loss <= _error(one.losses - best.losses, lesson))
+    return chosen, *sorted((one for one in found if one is not chosen), key=lambda one: one.loss)
+
+
+def _error(apart: Floats, lesson: Lesson) -> float:
+    """Return the standard error of the mean loss a try, from how far the tasks' losses lie apart."""
+    n = max(1.0, float(lesson.n_quality.sum()))
+    return float(apart.std() * np.sqrt(len(apart)) / n)
 
 
 def _tried(lesson: Lesson, fold: np.ndarray, method: Method, seed: int) -> Tuned:
@@ -73,12 +85,15 @@ def _tried(lesson: Lesson, fold: np.ndarray, method: Method, seed: int) -> Tuned
     calibration = Calibration.fitted(
         said[:, :k].astype(float), lesson.quality.astype(float), lesson.n_quality.astype(float)
     )
-    return Tuned(method, _loss(lesson, said), calibration)
+    losses = _losses(lesson, said)
+    n = max(1.0, float(lesson.n_quality.sum()))
+    return Tuned(method, float(losses.sum() / n), calibration, losses)
 
 
-def _loss(lesson: Lesson, said: Singles) -> float:
+def _losses(lesson: Lesson, said: Singles) -> Floats:
+    """Return the loss of each task: cross-entropy of quality, and half the squared error of log cost in its spread."""
     k = lesson.quality.shape[1]
     odds = said[:, :k].astype(np.float64)
     entropy = (np.logaddexp(0, odds) - lesson.quality * odds) * lesson.n_quality
     apart = ((said[:, k:] - lesson.log_cost) / lesson.cost_spread) ** 2 / 2 * lesson.n_cost
-    return float((entropy.sum() + apart.sum()) / max(1.0, float(lesson.n_quality.sum())))
+    return np.asarray(entropy.sum(axis=1) + apart.sum(axis=1), dtype=np.float64)

@@ -11,7 +11,7 @@ import polars as pl
 
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
-from learnlab.ingest.simulation.sample import SAMPLE, simulated_truth
+from learnlab.reports.fleet_truth import true_means
 from learnlab.reports.publish import stop
 from learnlab.routing.baselines import baselines, lookup_by_repo
 from learnlab.routing.counterfactual import stored
@@ -22,8 +22,7 @@ from learnlab.routing.counterfactual.sanity import inverse_means
 from learnlab.routing.policy import Greedy
 from learnlab.routing.preference import PriceOfQuality
 from learnlab.routing.sona import Sona
-from learnlab.routing.tries import Floats, Ints, Tries
-from learnlab.store import Store
+from learnlab.routing.tries import Tries
 
 LEARNED = ("lookup", "logistic")
 """The baselines whose choices are judged, where they are there: each learns from the earlier part of the log."""
@@ -156,54 +155,20 @@ def truth(found: Compared, db: str | Path = "") -> pl.DataFrame | None:
 
     It is known of the bundled sample alone: the simulator's rates and costs, averaged over its pools.
     """
-    if Store(db).name != SAMPLE:
-        return None
     tries = found.judgement.judged.tries
-    table = _true_means().join(_asked(tries), on=("repo", "task_type", "phase"), how="right").sort("row")
-    n, k = len(tries), len(tries.candidates)
-    if table.height != n * k or table["model_tier"].null_count():
+    means = true_means(tries, db)
+    if means is None:
         return None
-    place = table["model_tier"].replace_strict(
-        {tier(one): at for at, one in enumerate(tries.candidates)}, return_dtype=pl.Int64
-    )
-    at = table["row"].to_numpy(), place.to_numpy()
     targets = {policy.name: policy.probabilities(tries.tasks)[tries.task] for policy in found.policies}
-    targets[AS_LOGGED] = _spread(table["propensity"].to_numpy(), at, (n, k))
+    targets[AS_LOGGED] = means.propensity
     rows = []
     for figure in FIGURES:
-        true, seen = _spread(table[figure].to_numpy(), at, (n, k)), getattr(tries, figure)
+        true, seen = getattr(means, figure), getattr(tries, figure)
         for name in found.names:
             value = (targets[name] * true).sum(axis=1)[np.isfinite(seen)].mean()
             rows.append((name, figure, float(value)))
     return pl.DataFrame(
         rows, schema={"policy": pl.String, "figure": pl.String, "truth": pl.Float64}, orient="row"
-    )
-
-
-def _spread(figures: Floats, at: tuple[Ints, Ints], shape: tuple[int, int]) -> Floats:
-    grid = np.zeros(shape)
-    grid[at] = figures
-    return grid
-
-
-def _asked(tries: Tries) -> pl.DataFrame:
-    """Return where each try stood in the simulated world, a row a try: row, repo, task_type, phase."""
-    known = tries.tasks.known[tries.task].select("repo", "task_type")
-    drift = np.datetime64(simulated_truth().drift_at.replace(tzinfo=None), "us")
-    phase = np.where(tries.started_at >= drift, "after", "before")
-    return known.with_columns(phase=pl.Series(phase, dtype=pl.String)).with_row_index("row")
-
-
-def _true_means() -> pl.DataFrame:
-    """Return the truth of the sample by repo, task_type, phase and model_tier: propensity, quality, cost."""
-    contexts = simulated_truth().contexts
-    where = ("repo", "task_type", "phase", "pool_type")
-    # A small tier is no retry's: its share, over the probability of choosing it, is that of the tasks of a pool.
-    tasks = contexts.filter(model_tier="small").select(*where, tasks=pl.col("share") / pl.col("propensity"))
-    weighed = contexts.join(tasks, on=where)
-    mean = (pl.col("success_rate") * pl.col("tasks")).sum() / pl.col("tasks").sum()
-    return weighed.group_by("repo", "task_type", "phase", "model_tier").agg(
-        pl.col("propensity").first(), quality=mean, cost=pl.col("mean_cost_usd").first()
     )
 
 

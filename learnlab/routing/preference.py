@@ -101,7 +101,7 @@ def usable(expected: Expected) -> Flags:
         RoutingError: when a task has no candidate of which any quality is expected.
     """
     known = np.isfinite(expected.quality)
-    if not known.any(axis=1).all():
+    if not (known.shape[1] and known.any(axis=1).all()):
         raise RoutingError("nothing is known of any candidate: there is nothing to choose by")
     priced = known & np.isfinite(expected.cost)
     return priced | (known & ~priced.any(axis=1, keepdims=True))

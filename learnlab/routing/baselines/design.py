@@ -38,9 +38,9 @@ class Design:
         sizes = _sizes(tasks)
         there = np.isfinite(sizes)
         n = np.maximum(there.sum(axis=0), 1)
-        low = np.where(there, sizes, np.inf).min(axis=0, initial=np.inf)
-        high = np.where(there, sizes, -np.inf).max(axis=0, initial=-np.inf)
         middle = np.where(there, sizes, 0.0).sum(axis=0) / n
+        low = np.where(there, sizes - middle, 0.0).min(axis=0, initial=0.0) + middle
+        high = np.where(there, sizes - middle, 0.0).max(axis=0, initial=0.0) + middle
         spread = np.sqrt(np.where(there, (sizes - middle) ** 2, 0.0).sum(axis=0) / n)
         has = tasks.vectors.any(axis=1)
         centre = tasks.vectors[has].sum(axis=0, dtype=np.float64) / max(int(has.sum()), 1)

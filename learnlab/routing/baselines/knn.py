@@ -111,7 +111,11 @@ def _errors(near: Near, seen: Seen, rows: Ints, top: float, sizes: list[Size]) -
     nearest = np.argsort(-near.similarity[tried], axis=1, kind="stable")
     entry = np.take_along_axis(near.entry[tried], nearest, axis=1)
     alike = np.take_along_axis(near.similarity[tried], nearest, axis=1)
-    truth, n = seen.quality[at[tried]], seen.n[at[tried]]
-    above = Means(np.full(len(tried), top), np.zeros(len(tried)))
-    told = (weighed(Near(entry[:, :k], alike[:, :k]), seen, above, weight).mean for k, weight in sizes)
+    trust = np.maximum(alike, 0.0) * seen.n[entry]
+    sums, totals = trust.cumsum(axis=1), (trust * seen.quality[entry]).cumsum(axis=1)
+    truth, n, most = seen.quality[at[tried]], seen.n[at[tried]], entry.shape[1]
+    told = (
+        (totals[:, min(k, most) - 1] + weight * top) / (sums[:, min(k, most) - 1] + weight)
+        for k, weight in sizes
+    )
     return np.array([float((n * (mean - truth) ** 2).sum()) for mean in told])

@@ -34,6 +34,8 @@ class Level:
         place = self.cells.place(known)
         zero = np.zeros_like(above.mean)
         new = shrunk(Tally(zero, zero, zero), above, self.weight, self.sigma)
+        if not len(self.cells):
+            return new
         here, is_seen = self.means.at(place), (place >= 0)[:, None]
         return Means(np.where(is_seen, here.mean, new.mean), np.where(is_seen, here.error, new.error))
 

@@ -55,7 +55,7 @@ def test_without_propensities_it_refuses_and_says_what_is_needed() -> None:
     said = str(refused.value)
     assert said.startswith("20 of 20 tries lack the propensity of what was chosen (15 from 'a.jsonl', 3 from")
     assert "1 from 1 other sources" in said
-    assert "needed is the probability with which the router chose" in said
+    assert "Needed is the probability with which the router chose" in said
     assert "routing_confidence is none" in said
 
 

@@ -15,7 +15,7 @@ LEAST_SHARE = 0.5
 """Below this share of tries with a propensity nothing is judged: the answer would hold for a minority alone."""
 
 NEEDED = (
-    "needed is the probability with which the router chose what it chose, logged at the moment of choosing: "
+    "Needed is the probability with which the router chose what it chose, logged at the moment of choosing: "
     "`propensity` of an execution, or of the chosen candidate of a routing decision (learnlab.route does); "
     "routing_confidence is none"
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from learnlab.routing.baselines.tables import BY_TYPE_AND_REPO, Table, cost_table, quality_table
 from learnlab.routing.shrinkage import Means
-from learnlab.routing.sona.drift import Change, outdated
+from learnlab.routing.sona.drift import Change, since_changes
 from learnlab.routing.sona.neighbours import Bank
 from learnlab.routing.sona.network import Singles
 from learnlab.routing.sona.surface import Surface
@@ -31,7 +31,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Past:
-    """Tries that still hold (nothing from before a change), in tables by kind and as a bank of texts."""
+    """Tries, of which what was before a change is unknown, in tables by kind and as a bank of texts."""
 
     tries: Tries
     quality: Table
@@ -40,10 +40,9 @@ class Past:
     changes: tuple[Change, ...] = ()
 
     @classmethod
-    def of(cls, tries: Tries, *, mind_changes: bool = True) -> Past:
-        """Return the past that tries make; those from before a change (`drift.outdated`) are left out of it."""
-        old, changes = outdated(tries) if mind_changes else (np.zeros(len(tries), dtype=bool), ())
-        kept = tries.take(~old)
+    def of(cls, tries: Tries) -> Past:
+        """Return the past that tries make; what was before a change is unknown in it (`drift.since_changes`)."""
+        kept, changes = since_changes(tries)
         quality, cost = quality_table(kept, BY_TYPE_AND_REPO), cost_table(kept, BY_TYPE_AND_REPO)
         return cls(kept, quality, cost, Bank.of(kept), changes)
 

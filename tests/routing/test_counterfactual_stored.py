@@ -39,20 +39,23 @@ def add(store: Store, *rows: dict[str, Any]) -> None:
     store.add(good)
 
 
-def decide(store: Store, at: int, chances: list[Any], chosen: Any, version: str | None = "one") -> None:
+def decide(store: Store, *decided: tuple[int, list[Any], Any, str | None]) -> None:
+    """Keep decisions: the number of the task, the propensities of the candidates, that of the chosen, the version."""
     made = pl.DataFrame(
         {
-            "decision_id": [ident(100 + at)],
-            "task_id": [ident(at)],
-            "timestamp": [DAY],
+            "decision_id": [ident(100 + at) for at, *_ in decided],
+            "task_id": [ident(at) for at, *_ in decided],
+            "timestamp": [DAY] * len(decided),
             "candidates": [
-                json.dumps([{"tier": "small", **({"propensity": p} if p != "-" else {})} for p in chances])
+                json.dumps(
+                    [{"tier": "small"} if p == "-" else {"tier": "small", "propensity": p} for p in chances]
+                )
+                for _, chances, *_ in decided
             ],
-            "chosen": [json.dumps({"tier": "small", "propensity": chosen})],
-            "context": ["{}"],
-            "router_version": [version],
-        },
-        schema_overrides={"router_version": pl.String},
+            "chosen": [json.dumps({"tier": "small", "propensity": chosen}) for _, _, chosen, _ in decided],
+            "context": ["{}"] * len(decided),
+            "router_version": [version for *_, version in decided],
+        }
     )
     with store.writing() as open_store, connection.lent(open_store, made=made):
         open_store.execute(f"insert into routing_decisions ({', '.join(made.columns)}) select * from made")
@@ -78,13 +81,16 @@ def test_sources_are_told_by_who_logs_propensities(store: Store) -> None:
 
 def test_decisions_are_told_by_whether_they_add_up(store: Store) -> None:
     add(store, *[{"propensity": 0.5}] * 6)
-    decide(store, 0, [0.5, 0.5], 0.5)
-    decide(store, 1, [0.5, 0.4], 0.5)  # less than 1
-    decide(store, 2, [0.5, None], 0.5)  # one is not known
-    decide(store, 3, [0.5, "-"], 0.4)  # one is missing, and the execution says 0.5
-    decide(store, 4, [], None, None)
-    decide(store, 5, ["'; drop table executions; --", 0.5], 0.5, "two")
-    decide(store, 77, [1.0], 1.0)  # its execution is not here
+    decide(
+        store,
+        (0, [0.5, 0.5], 0.5, "one"),
+        (1, [0.5, 0.4], 0.5, "one"),  # less than 1
+        (2, [0.5, None], 0.5, "one"),  # one is not known
+        (3, [0.5, "-"], 0.4, "one"),  # one is missing, and the execution says 0.5
+        (4, [], None, None),
+        (5, ["'; drop table executions; --", 0.5], 0.5, "two"),
+        (77, [1.0], 1.0, "one"),  # its execution is not here
+    )
     found = decisions(store)
     assert list(sqlfiles.load("queries", "decision_propensities").columns) == found.columns
     assert sorted(found.rows()) == [

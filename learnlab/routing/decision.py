@@ -77,10 +77,10 @@ class ToRoute(Record):
         return self.model_dump(mode="json", include=_OF_THE_TASK | _NUMBERS, exclude_none=True)
 
     def as_tasks(self, vector: NDArray[np.float32]) -> Tasks:
-        """Return the task as routers see it, with the vector of its text."""
+        """Return the task as routers see it, with the vector of its text; its group is -1, which no stored one has."""
         row = self.model_dump(include=set(KNOWN)) | {"n_characters": len(self.task_description)}
         known = pl.from_dicts([row], schema=KNOWN)
-        return Tasks(known, vector[None, :], np.zeros(1, dtype=np.int64))
+        return Tasks(known, vector[None, :], np.full(1, -1))
 
 
 @dataclass(frozen=True)

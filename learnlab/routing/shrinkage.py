@@ -71,7 +71,8 @@ class Cells:
         if by == ["all"]:
             return np.zeros(known.height, dtype=np.int64)
         if known.height <= _FEW:
-            return np.array([self._places.get(row, -1) for row in known.select(by).rows()], dtype=np.int64)
+            rows = zip(*(known[name].to_list() for name in by), strict=True)
+            return np.array([self._places.get(row, -1) for row in rows], dtype=np.int64)
         placed = known.select(by).join(self.seen, on=by, how="left", nulls_equal=True, maintain_order="left")
         return placed["cell"].fill_null(-1).to_numpy()
 

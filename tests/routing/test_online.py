@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import threading
+import time
 from dataclasses import replace
 from uuid import UUID
 
@@ -365,3 +366,14 @@ def test_a_price_of_quality_is_that_of_the_promotion(store):
     promote(store, worth_usd=0.5, tries=replace(TRIES, cost=TRIES.cost))
     assert "a success is worth 0.5 US dollars" in route(TASK, store, explore=0).reason
     assert "worth 7 US" in route(TASK, store, explore=0, preference=PriceOfQuality(7)).reason
+
+
+def test_a_decision_takes_a_moment(store, soak):
+    promote(store)
+    taken = []
+    with RoutingService(store) as service:
+        for _ in range(2000 if soak else 100):
+            began = time.thread_time()
+            service.route(TASK)
+            taken.append(time.thread_time() - began)
+    assert np.median(taken) < 0.003

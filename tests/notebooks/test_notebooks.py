@@ -32,7 +32,7 @@ LIVE = "12_live_capture"
 
 OTHERWISE: dict[str, Any] = {
     "repo": "orchard-api", "days_back": 45, "as_of": "2026-06-20T12:00:00Z", "tz": "Asia/Kolkata",
-    "seconds": 1.0, "seed": 3,
+    "seconds": 1.0, "seed": 3, "n_seeds": 1,
 }  # fmt: skip
 
 

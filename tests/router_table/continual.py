@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from router_table.sources import Encode, routellm
 
 from learnlab.routing.continual import comparing, tuning
 from learnlab.routing.continual.memory import EWC, EWC_PLUS, JOINT, NAIVE, REPLAY, Way
@@ -13,7 +14,6 @@ from learnlab.routing.continual.scores import auc, log_score
 from learnlab.routing.continual.stream import Rows, inputs
 from learnlab.routing.splits import joined_groups
 from learnlab.routing.tries import Tasks
-from router_table.sources import Encode, routellm
 
 SUBJECTS = {
     "STEM": "abstract_algebra anatomy astronomy college_biology college_chemistry college_computer_science "
@@ -35,7 +35,9 @@ N_KEPT = 1000
 
 def domains(encode: Encode) -> list[tuple[str, Rows]]:
     """Return the five domains: the weak and the strong model's verdict on each question; near-duplicates one group."""
-    field = {subject: name for name, subjects in SUBJECTS.items() for subject in subjects.split()} | {"gsm8k": "gsm8k"}
+    field = {subject: name for name, subjects in SUBJECTS.items() for subject in subjects.split()} | {
+        "gsm8k": "gsm8k"
+    }
     both = [routellm(benchmark, encode, with_type=True) for benchmark in ("mmlu", "gsm8k")]
     every = Tasks(
         pl.concat([tries.tasks.known for tries in both]),
@@ -44,7 +46,9 @@ def domains(encode: Encode) -> list[tuple[str, Rows]]:
     )
     names = np.array([field.get(kind, "other") for kind in every.known["task_type"]])
     # The benchmark would tell the last domain by a flag that nobody had learned.
-    seen = inputs(Tasks(every.known.with_columns(repo=pl.lit("questions")), every.vectors, every.group), "task_type")
+    seen = inputs(
+        Tasks(every.known.with_columns(repo=pl.lit("questions")), every.vectors, every.group), "task_type"
+    )
     quality = np.concatenate([tries.matrix()[0] for tries in both])
     rows = Rows(seen, quality, joined_groups(every))
     return [(name, rows.take(names == name)) for name in ORDER]

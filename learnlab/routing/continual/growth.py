@@ -11,7 +11,7 @@ from learnlab.routing.continual.learning import PLAIN, Training, learn
 from learnlab.routing.continual.memory import EWC_PLUS, JOINT, Way
 from learnlab.routing.continual.stream import Domain, Rows
 
-SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
+SIZES = (1_000, 3_000, 10_000, 30_000)
 """How many tasks a store is taken to hold when learning from it is timed."""
 
 REPEATS = 2

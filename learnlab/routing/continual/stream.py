@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
 from learnlab.intervals import TOO_FEW
+from learnlab.routing.splits import joined_groups
 from learnlab.routing.tries import Floats, Ints, Tasks, Tries
 
 LEAST = 10 * TOO_FEW
@@ -76,13 +77,14 @@ def inputs(tasks: Tasks, without: str = "") -> NDArray[np.float32]:
 def domains(tries: Tries, by: str = "task_type") -> list[tuple[str, Rows]]:
     """Return the domains of tries, in the order of their median times (then by name), those of `LEAST` verdicts.
 
-    `by` is the column of the tasks that makes them: `task_type` or `repo`.
+    `by` is the column of the tasks that makes them: `task_type` or `repo`. Near-duplicates have one group.
 
     Raises:
         RoutingError: when there are fewer than two.
     """
     quality, _ = tries.matrix()
     names = tries.tasks.known[by].fill_null("unknown")
+    group = joined_groups(tries.tasks)
     seen, features = (
         pl.DataFrame({"name": names[tries.task], "at": tries.started_at}),
         inputs(tries.tasks, by),
@@ -92,7 +94,7 @@ def domains(tries: Tries, by: str = "task_type") -> list[tuple[str, Rows]]:
     for name in order:
         rows = ((names == name).to_numpy()) & np.isfinite(quality).any(axis=1)
         if np.isfinite(quality[rows]).sum() >= LEAST:
-            found.append((name, Rows(features[rows], quality[rows], tries.tasks.group[rows])))
+            found.append((name, Rows(features[rows], quality[rows], group[rows])))
     if len(found) < 2:
         raise RoutingError(
             f"a stream needs two domains with {LEAST} trusted verdicts each, and by {by} there are {len(found)}"

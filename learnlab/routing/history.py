@@ -65,14 +65,10 @@ class Remembered:
         """
         shape = len(tasks), len(self.tries.candidates)
         values = np.empty((len(FEATURES), *shape))
-        above: Floats | None = None
         for at, level in enumerate(_LEVELS):
             sums = self._sums(level, tasks, as_of).reshape(*shape, 4)
-            figures = _shrunk(sums, above, KIND)
-            values[3 * at : 3 * at + 3] = figures
-            above = figures if above is None else above
-        if above is not None:
-            self._near(tasks, as_of, above, values[9:])
+            values[3 * at : 3 * at + 3] = _shrunk(sums, values[:2] if at else None, KIND)
+        self._near(tasks, as_of, values[:2], values[9:])
         return History(values)
 
     def _sums(self, level: str, tasks: Tasks, as_of: NDArray[np.datetime64] | None) -> Floats:

@@ -12,12 +12,13 @@ _LOWEST = 1e-9
 
 
 def lesson_of(tries: Tries, told: Told) -> Lesson:
-    """Return the lesson that tries give, a row a task: mean quality, and the logarithm of the mean cost."""
+    """Return the lesson that tries give, a row a task: mean quality, and the logarithm of the mean cost.
+
+    Where nothing was told of a candidate there is nothing to correct, and its tries teach nothing.
+    """
     quality, cost = tries.matrix()
-    n_quality, n_cost = (
-        _counts(tries, tries.quality),
-        _counts(tries, np.where(tries.cost > 0, tries.cost, np.nan)),
-    )
+    n_quality = counts(tries, tries.quality) * np.isfinite(told.quality.mean)
+    n_cost = counts(tries, np.where(tries.cost > 0, tries.cost, np.nan)) * (told.cost.mean > 0)
     log_cost = np.log(np.maximum(np.nan_to_num(cost), _LOWEST))
     looked_up = np.log(np.maximum(np.nan_to_num(told.cost.mean, nan=1.0), _LOWEST))
     apart = (log_cost - looked_up)[n_cost > 0]
@@ -32,7 +33,8 @@ def lesson_of(tries: Tries, told: Told) -> Lesson:
     )
 
 
-def _counts(tries: Tries, figure: Floats) -> Floats:
+def counts(tries: Tries, figure: Floats) -> Floats:
+    """Return how many tries of each candidate on each task have a known figure: (tasks, candidates)."""
     there = np.isfinite(figure)
     shape = len(tries.tasks), len(tries.candidates)
     at = tries.task[there] * shape[1] + tries.candidate[there]

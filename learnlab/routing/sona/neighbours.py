@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from learnlab.errors import RoutingError
 from learnlab.routing.tries import Floats, Ints, Tries
 
 MOST = 20_000
@@ -24,7 +26,10 @@ WIDTHS = len(SHARPNESS) + len(NEAREST)
 PRIOR = 5.0
 """Tries that what is looked up by kind weighs among the neighbours'."""
 
-_PIECE = 1_000
+_PIECE = 200
+"""Tasks that look through the bank at once: larger pieces make larger arrays than the processor keeps near."""
+
+_BELOW = np.float32(-2.0)
 
 
 @dataclass(frozen=True)
@@ -69,29 +74,44 @@ class Bank:
 
         Texts of a task's own `group` (-1 for none) do not count. The means are drawn to what is `looked_up`
         (tasks, candidates); a task without a text gets that.
+
+        Raises:
+            RoutingError: when the vectors are of another dimension than the bank's.
         """
         found = np.repeat(looked_up[:, :, None], WIDTHS, axis=2).astype(np.float32)
         if not len(self.vectors):
             return found
         rows = np.flatnonzero(vectors.any(axis=1))
+        if len(rows) and vectors.shape[1] != self.vectors.shape[1]:
+            raise RoutingError(
+                f"the texts come with vectors of dimension {vectors.shape[1]}, and those of the history are "
+                f"of dimension {self.vectors.shape[1]}: both must come from one model"
+            )
+        tried = np.concatenate([self.n, self.total], axis=1)
         for at in range(0, len(rows), _PIECE):
             piece = rows[at : at + _PIECE]
             cosine = vectors[piece] @ self.vectors.T
             cosine[group[piece][:, None] == self.group[None, :]] = -np.inf
             prior = looked_up[piece]
             for width, weight in enumerate(_weights(cosine)):
-                n, total = weight @ self.n, weight @ self.total
+                n, total = np.split(weight @ tried, 2, axis=1)
                 found[piece, :, width] = (total + PRIOR * prior) / (n + PRIOR)
         return found
 
 
-def _weights(cosine: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    top = np.max(cosine, axis=1, keepdims=True, initial=-1.0, where=np.isfinite(cosine))
-    made = [np.exp(sharpness * (cosine - top)) for sharpness in SHARPNESS]
+def _weights(cosine: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Yield how much each text counts at each of `WIDTHS` looks; a cosine of -inf counts nothing."""
+    apart = cosine - cosine.max(axis=1, keepdims=True, initial=-1.0)
+    for sharpness in SHARPNESS:
+        weight = sharpness * apart
+        yield np.exp(weight, out=weight)
     for number in NEAREST:
-        if number >= cosine.shape[1]:
-            made.append(np.isfinite(cosine).astype(np.float32))
-            continue
-        least = -np.partition(-cosine, number - 1, axis=1)[:, number - 1 : number]
-        made.append(((cosine >= least) & np.isfinite(cosine)).astype(np.float32))
-    return made
+        yield (cosine >= _least(cosine, number)).astype(np.float32)
+
+
+def _least(cosine: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Return the least cosine among so many nearest texts, a row a task; below any cosine where there are fewer."""
+    n = cosine.shape[1]
+    if number >= n:
+        return np.full((len(cosine), 1), _BELOW, dtype=np.float32)
+    return np.maximum(np.partition(cosine, n - number, axis=1)[:, n - number, None], _BELOW)

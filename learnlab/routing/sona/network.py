@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from learnlab.errors import RoutingError
 from learnlab.routing.extra import extra
+from learnlab.routing.kept import Arrays, taken
 
 Singles = NDArray[np.float32]
 
@@ -65,6 +67,25 @@ def network(shape: Shape, seed: int) -> Any:
             return whole
 
     return Correction()
+
+
+def weights_of(arrays: Arrays, shape: Shape) -> dict[str, Singles]:
+    """Return the weights of a network of a shape, after checking theirs.
+
+    Raises:
+        RoutingError: when an array is missing or of another shape.
+    """
+    wanted: dict[str, tuple[int, ...]] = {
+        "skip.weight": (shape.n_outputs, shape.n_columns),
+        "skip.bias": (shape.n_outputs,),
+    }
+    if shape.n_hidden:
+        wanted["hidden.weight"] = (shape.n_hidden, shape.n_columns)
+        wanted["hidden.bias"] = (shape.n_hidden,)
+        wanted["out.weight"] = (shape.n_outputs, shape.n_hidden)
+    if surplus := arrays.keys() - wanted.keys():
+        raise RoutingError(f"such a network has no {sorted(surplus)[0][:100]!r}")
+    return {name: taken(arrays, name, at) for name, at in wanted.items()}
 
 
 def outputs(weights: dict[str, Singles], inputs: Singles) -> Singles:

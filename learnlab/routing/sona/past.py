@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -54,6 +55,11 @@ class Past:
 
     def tell_its_own(self, surface: Surface) -> Told:
         """Return what is told of the past's own tasks: by the tries of other folds, and by texts of other groups."""
+        return _told(*self._of_its_own, surface.of_tasks(self.tries.tasks))
+
+    @cached_property
+    def _of_its_own(self) -> tuple[Means, Means, Singles]:
+        """Quality and cost looked up for the past's own tasks, and quality on the nearest texts: no surface changes it."""
         tasks = self.tries.tasks
         fold = folds(tasks.group, FOLDS, seed=0)
         shape = len(tasks), len(self.tries.candidates)
@@ -68,8 +74,7 @@ class Past:
             for part, values in zip(parts, (*found[0], *found[1]), strict=True):
                 part[is_here] = values
         quality, cost = Means(*parts[:2]), Means(*parts[2:])
-        near = self.bank.near(tasks.vectors, tasks.group, quality.mean)
-        return _told(quality, cost, near, surface.of_tasks(tasks))
+        return quality, cost, self.bank.near(tasks.vectors, tasks.group, quality.mean)
 
 
 def folds(group: Ints, n: int, seed: int) -> Ints:
@@ -88,6 +93,7 @@ def _told(quality: Means, cost: Means, near: Singles, columns: Singles) -> Told:
     base = log_odds(quality.mean)
     offsets = [base, np.log(np.maximum(cost.mean, _LOWEST))]
     beside = log_odds(near) - base[:, :, None]
-    whole = [*offsets, beside.reshape(len(columns), -1), columns]
+    n, *wide = beside.shape
+    whole = [*offsets, beside.reshape(n, int(np.prod(wide))), columns]
     inputs = np.concatenate([np.nan_to_num(part) for part in whole], axis=1).astype(np.float32)
     return Told(quality, cost, inputs)

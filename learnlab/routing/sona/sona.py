@@ -17,8 +17,9 @@ from learnlab.routing.sona.calibration import Calibration
 from learnlab.routing.sona.drift import Change
 from learnlab.routing.sona.ewc import Elastic
 from learnlab.routing.sona.familiar import REASONS, Familiar
-from learnlab.routing.sona.lessons import lesson_of
-from learnlab.routing.sona.network import Shape, Singles, outputs
+from learnlab.routing.sona.lessons import counts, lesson_of
+from learnlab.routing.sona.neighbours import WIDTHS
+from learnlab.routing.sona.network import Shape, Singles, outputs, weights_of
 from learnlab.routing.sona.past import Past, Told
 from learnlab.routing.sona.surface import Surface
 from learnlab.routing.sona.training import DECAY, STRENGTH, Method, train
@@ -66,13 +67,15 @@ class FittedSona:
         told = past.tell(tasks, self.surface)
         quality, spread, cost = self._corrected(told)
         error = np.hypot(told.quality.error, spread)
-        cost_error = told.cost.error * np.where(told.cost.mean > 0, cost / told.cost.mean, 1)
         is_new = self.unlike(tasks).any(axis=1)
         if is_new.any():
             everywhere = np.zeros(int(is_new.sum()), dtype=np.int64)
             of_quality, of_cost = past.quality.candidates.at(everywhere), past.cost.candidates.at(everywhere)
             quality[is_new] = of_quality.mean * past.quality.scale
             cost[is_new] = of_cost.mean * past.cost.scale
+            error[is_new] = np.hypot(error, quality - told.quality.mean)[is_new]
+        told_cost = np.where(told.cost.mean > 0, told.cost.mean, np.nan)
+        cost_error = told.cost.error * np.where(np.isnan(told_cost), 1, cost / told_cost)
         return Expected(quality, error, cost, cost_error)
 
     def unlike(self, tasks: Tasks) -> Flags:
@@ -126,11 +129,11 @@ class FittedSona:
         said = np.stack([outputs(weights, told.inputs) for weights in self.members]).astype(np.float64)
         chances = 1 / (1 + np.exp(-np.clip(self.calibration.of(said[:, :, :k]), -_HIGHEST, _HIGHEST)))
         cost = np.exp(np.clip(said[:, :, k:].mean(axis=0), -60, _HIGHEST)) * self.smear
-        known, priced = np.isfinite(told.quality.mean), np.isfinite(told.cost.mean)
+        known = np.isfinite(told.quality.mean)
         return (
             np.where(known, chances.mean(axis=0), np.nan),
             chances.std(axis=0),
-            np.where(priced, cost, np.nan),
+            np.where(told.cost.mean > 0, cost, told.cost.mean),
         )
 
 
@@ -155,8 +158,10 @@ class Sona:
         """Return the router that tries make.
 
         Raises:
-            RoutingError: when torch is not installed.
+            RoutingError: when there is no candidate, or torch is not installed.
         """
+        if not tries.candidates:
+            raise RoutingError("there is no candidate to learn of: nothing has been tried yet")
         past = Past.of(tries)
         known = past.tries
         best = tuned(past, self.seed)
@@ -180,7 +185,7 @@ class Sona:
             members=tuple(members),
             elastic=tuple(held),
             calibration=best[0].calibration,
-            smear=_smear(lesson.log_cost, lesson.n_cost, said[:, k:]),
+            smear=_smear(known, told, said[:, k:]),
             familiar=Familiar.with_tasks(known.tasks.take(np.unique(known.task))),
             until=times.max() if len(times) else np.datetime64("NaT", "us"),
             past=past,
@@ -191,14 +196,16 @@ class Sona:
         """Return the router after learning the tries that came since it last learned, held by EWC++.
 
         `tries` are all there are, in order of time: the tables and neighbours are made of all of them, the networks
-        see the new ones alone. Without new ones only the history is renewed.
+        see the new ones alone. Without new ones only the history is renewed; to a router that learned from none
+        with a time all that have one are new.
 
         Raises:
             RoutingError: when they are of other candidates, or torch is not installed.
         """
         renewed = router.with_history(tries)
         past = renewed._past()
-        is_new = past.tries.started_at > router.until
+        moment = past.tries.started_at
+        is_new = ~np.isnat(moment) if np.isnat(router.until) else moment > router.until
         if not is_new.any():
             return renewed
         rows = np.unique(past.tries.task[is_new])
@@ -222,13 +229,14 @@ class Sona:
         )
 
 
-def _smear(log_cost: Singles, n: Singles, said: Singles) -> NDArray[np.float32]:
+def _smear(tries: Tries, told: Told, said: Singles) -> NDArray[np.float32]:
     """Return by what to multiply the exponential of an expected log cost so that it is the mean cost: (candidates,).
 
     Source: N. Duan, "Smearing estimate: a nonparametric retransformation method", JASA 78 (1983), here as the ratio
-    of the sums, which large costs decide.
+    of the sums, which large costs decide and costs of 0, which have no logarithm, lower.
     """
-    spent = (np.exp(log_cost.astype(np.float64)) * n).sum(axis=0)
+    n = counts(tries, tries.cost) * (told.cost.mean > 0)
+    spent = (np.nan_to_num(tries.matrix()[1]) * n).sum(axis=0)
     expected = (np.exp(np.clip(said.astype(np.float64), -60, _HIGHEST)) * n).sum(axis=0)
     ratio = np.where((spent > 0) & (expected > 0), spent / np.where(expected > 0, expected, 1), 1.0)
     return ratio.astype(np.float32)
@@ -251,30 +259,34 @@ def restore(
         int(description["n_directions"]),
     )
     k = len(candidates)
-    groups: dict[str, list[dict[str, Singles]]] = {"member": [], "elastic": []}
-    for part, found in groups.items():
-        for place in range(int(description["n_members"])):
-            prefix = f"{part}.{place}."
-            found.append({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
-    for weights in groups["member"]:
-        wide = taken(weights, "skip.weight", (2 * k, None)).shape[1]
-        taken(weights, "skip.bias", (2 * k,))
-        if method.n_hidden:
-            taken(weights, "hidden.weight", (method.n_hidden, wide))
-            taken(weights, "hidden.bias", (method.n_hidden,))
-            taken(weights, "out.weight", (2 * k, method.n_hidden))
+    surface = Surface.restored(description["surface"], arrays)
+    shape = Shape(surface.n_columns + WIDTHS * k, k, method.n_hidden)
+    n_members = int(description["n_members"])
+    if not 1 <= n_members <= MEMBERS:
+        raise RoutingError(f"a SONA has 1 to {MEMBERS} networks, not {n_members}")
+    members, held = [], []
+    for place in range(n_members):
+        members.append(weights_of(_under(f"member.{place}.", arrays), shape))
+        held.append(_under(f"elastic.{place}.", arrays))
+        for part in {name.partition(".")[0] for name in held[-1]}:
+            weights_of(_under(f"{part}.", held[-1]), shape)
+        Elastic(STRENGTH, DECAY).restore(held[-1])
     until = description["until"]
     return FittedSona(
         candidates=candidates,
         method=method,
-        surface=Surface.restored(description["surface"], arrays),
-        members=tuple(groups["member"]),
-        elastic=tuple(groups["elastic"]),
+        surface=surface,
+        members=tuple(members),
+        elastic=tuple(held),
         calibration=Calibration.restored(arrays, k),
         smear=taken(arrays, "smear", (k,)),
         familiar=Familiar.restored(description["familiar"], arrays),
         until=np.datetime64("NaT" if until is None else str(until), "us"),
     )
+
+
+def _under(prefix: str, arrays: Arrays) -> dict[str, Singles]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def new(name: str) -> Sona:

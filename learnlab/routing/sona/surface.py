@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from learnlab.errors import RoutingError
 from learnlab.routing.kept import Arrays, taken
 from learnlab.routing.tries import Tasks
 
@@ -19,7 +20,10 @@ LEAST_TASKS = 5
 """Tasks that a task type or repo must have to get a column of its own; the others share none."""
 
 FARTHEST = 4.0
-"""Standard deviations beyond which a size counts as no larger: a task unlike any other stays within bounds."""
+"""Standard deviations beyond which a figure counts as no larger: a task unlike any other stays within bounds."""
+
+LEAST_VARIANCE = 1e-6
+"""Of the texts along a direction: below it they do not vary there, and nothing can be learned of it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Surface:
             apart = texts - mean
             values, directions = np.linalg.eigh(apart.T @ apart / len(texts))
             largest = np.argsort(-values)[:n_directions]
-            basis = directions[:, largest] / np.sqrt(np.maximum(values[largest], 1e-6))
+            varies = values[largest] > LEAST_VARIANCE
+            basis = directions[:, largest[varies]] / np.sqrt(values[largest[varies]])
         return cls(
             _common(tasks, "task_type"),
             _common(tasks, "repo"),
@@ -66,7 +71,17 @@ class Surface:
         return len(SIZES) + 2 + len(self.task_types) + len(self.repos) + int(self.basis.shape[1])
 
     def of_tasks(self, tasks: Tasks) -> NDArray[np.float32]:
-        """Return tasks in numbers: (tasks, columns). What is new or unknown of a task is 0."""
+        """Return tasks in numbers: (tasks, columns). What is new or unknown of a task is 0.
+
+        Raises:
+            RoutingError: when their vectors are of another dimension than those that fixed the surface.
+        """
+        dimension = tasks.vectors.shape[1]
+        if dimension and len(self.mean) not in (0, dimension):
+            raise RoutingError(
+                f"the texts come with vectors of dimension {dimension}, and the router learned from others, "
+                f"of dimension {len(self.mean)}: give it those of the model that it learned from"
+            )
         sizes = (_sizes(tasks) - self.centre) / self.spread
         parts = [
             np.nan_to_num(np.clip(sizes, -FARTHEST, FARTHEST)),
@@ -75,8 +90,11 @@ class Surface:
             _columns(tasks, "repo", self.repos),
         ]
         if self.basis.shape[1]:
-            has = tasks.vectors.any(axis=1, keepdims=True)
-            parts.append(np.where(has, (tasks.vectors - self.mean) @ self.basis, 0))
+            texts = np.zeros((len(tasks), self.basis.shape[1]), dtype=np.float32)
+            if dimension:
+                has = tasks.vectors.any(axis=1)
+                texts[has] = (tasks.vectors[has] - self.mean) @ self.basis
+            parts.append(np.clip(texts, -FARTHEST, FARTHEST))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def describe(self) -> dict[str, Any]:

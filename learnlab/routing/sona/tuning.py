@@ -70,6 +70,8 @@ def tuned(past: Past, seed: int) -> tuple[Tuned, ...]:
 
 def _error(apart: Floats, lesson: Lesson) -> float:
     """Return the standard error of the mean loss a try, from how far the tasks' losses lie apart."""
+    if not len(apart):
+        return 0.0
     n = max(1.0, float(lesson.n_quality.sum()))
     return float(apart.std() * np.sqrt(len(apart)) / n)
 

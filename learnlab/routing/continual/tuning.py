@@ -15,7 +15,7 @@ from learnlab.routing.continual.scores import log_score
 from learnlab.routing.continual.stream import Rows, split
 from learnlab.routing.continual.transfer import average, backward
 
-STRENGTHS = (10.0, 30.0, 100.0, 300.0)
+STRENGTHS = (30.0, 100.0, 300.0, 1000.0)
 """What λ is chosen from."""
 
 DECAYS = (0.9, 0.99)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from router_table.sources import Encode, routellm
 
 from learnlab.routing.continual import comparing, tuning
 from learnlab.routing.continual.memory import EWC, EWC_PLUS, JOINT, NAIVE, REPLAY, Way
@@ -14,6 +13,7 @@ from learnlab.routing.continual.scores import auc, log_score
 from learnlab.routing.continual.stream import Rows, inputs
 from learnlab.routing.splits import joined_groups
 from learnlab.routing.tries import Tasks
+from router_table.sources import Encode, routellm
 
 SUBJECTS = {
     "STEM": "abstract_algebra anatomy astronomy college_biology college_chemistry college_computer_science "

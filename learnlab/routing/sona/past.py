@@ -59,7 +59,7 @@ class Past:
 
     @cached_property
     def _of_its_own(self) -> tuple[Means, Means, Singles]:
-        """Quality and cost looked up for the past's own tasks, and quality on the nearest texts: no surface changes it."""
+        """Quality and cost looked up for its own tasks, and quality on the nearest texts: the same for every surface."""
         tasks = self.tries.tasks
         fold = folds(tasks.group, FOLDS, seed=0)
         shape = len(tasks), len(self.tries.candidates)

@@ -128,7 +128,7 @@ class Surface:
 def _sizes(tasks: Tasks) -> NDArray[np.float32]:
     """Return the logarithms of sizes, and the complexity (NaN for unknown) last."""
     logs = [np.log1p(np.maximum(tasks.known[name].to_numpy(), 0)) for name in SIZES]
-    complexity = tasks.known["complexity_score"].to_numpy()
+    complexity = np.clip(tasks.known["complexity_score"].to_numpy(), 0.0, 100.0)
     return np.stack([*logs, complexity], axis=1).astype(np.float32)
 
 

@@ -127,8 +127,10 @@ def _trained(
     k = shape.n_candidates
     entropy = torch.nn.functional.binary_cross_entropy_with_logits
     for _ in range(method.epochs if n else 0):
-        for rows in torch.randperm(n, generator=drawn).split(BATCH):
-            inputs, quality, n_quality, log_cost, n_cost = (part[rows] for part in given)
+        order = torch.randperm(n, generator=drawn)
+        for inputs, quality, n_quality, log_cost, n_cost in zip(
+            *(part[order].split(BATCH) for part in given), strict=True
+        ):
             optimiser.zero_grad(set_to_none=True)
             said = made(inputs)
             loss = (entropy(said[:, :k], quality, reduction="none") * n_quality).sum() / BATCH

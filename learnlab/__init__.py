@@ -77,6 +77,10 @@ _PAGES = (
     "continual_charts",
     "continual_estimates",
     "continual_sentences",
+    "routing_charts",
+    "routing_estimates",
+    "routing_judgements",
+    "routing_sentences",
 )
 _MODULES = {name: f"learnlab.reports.{name}" for name in _PAGES}
 

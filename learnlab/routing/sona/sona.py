@@ -162,14 +162,21 @@ class Sona:
         """
         if not tries.candidates:
             raise RoutingError("there is no candidate to learn of: nothing has been tried yet")
-        past = Past.of(tries)
+        return self.fit_to(Past.of(tries))
+
+    def fit_to(self, past: Past) -> FittedSona:
+        """Return the router that a past makes; what the past has told of its own tasks before is not looked up again.
+
+        Raises:
+            RoutingError: when torch is not installed.
+        """
         known = past.tries
         best = tuned(past, self.seed)
         method = best[0].method
         surface = Surface.of(known.tasks, method.n_directions)
         told = past.tell_its_own(surface)
         lesson = lesson_of(known, told)
-        k = len(tries.candidates)
+        k = len(known.candidates)
         shape = Shape(told.inputs.shape[1] - 2 * k, k, method.n_hidden)
         members, held = [], []
         for place in range(MEMBERS if method.epochs else 1):
@@ -177,9 +184,9 @@ class Sona:
             members.append(train(lesson, shape, method, self.seed * 100 + place, elastic))
             held.append(elastic.arrays())
         said = np.mean([outputs(weights, told.inputs) for weights in members], axis=0)
-        times = tries.started_at[~np.isnat(tries.started_at)]
+        times = known.started_at[~np.isnat(known.started_at)]
         return FittedSona(
-            candidates=tries.candidates,
+            candidates=known.candidates,
             method=method,
             surface=surface,
             members=tuple(members),

@@ -193,13 +193,10 @@ def shares(sent: pl.DataFrame, candidates: list[str], reference: str) -> Figure:
     return marks.finished(chart, "Who sends what where", "the judged tasks · counts, no estimates", says)
 
 
-def gains(by_type: pl.DataFrame, *, is_estimated: bool) -> Figure:
-    """Return what SONA gains over the reference on each task type (`Judged.by_type`), with 95 % intervals."""
-    rows = by_type.filter(pl.col("router") == SONA, pl.col("verdict") != "the reference")
-    known = rows.drop_nulls(["value_gain", "value_gain_low"])
-    chart = marks.vertical_line(0.0) + marks.dots(
-        known, "task_type", GAIN, "n_judged", colour=_verdict(known)
-    )
+def gains(gained: pl.DataFrame, *, is_estimated: bool) -> Figure:
+    """Return what SONA gains over the reference on each task type (`Judged.gained`), with 95 % intervals."""
+    rows = marks.dots(gained, "task_type", GAIN, "n_judged", colour=_verdict(gained))
+    chart = marks.vertical_line(0.0) + rows
     says = "What a task of each type gains by SONA over the reference, in US dollars, with 95 % intervals."
     subtitle = f"{_HOW[is_estimated]} · dashed line: no difference · line: 95 % interval, paired"
     return marks.finished(chart, "Where SONA gains or loses", subtitle, says)

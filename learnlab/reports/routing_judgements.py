@@ -30,7 +30,7 @@ SAME = "the same choices"
 COMPLETE = 0.9
 """The share of judged tasks on which every outcome must be known, for routers to be judged by what came of each."""
 
-TOLD = (
+_TOLD = (
     "router",
     "verdict",
     "n_judged",
@@ -45,7 +45,6 @@ TOLD = (
     "true_regret",
     "note",
 )
-"""The columns of standings that a page shows, those of them that there are."""
 
 _LEAST = 1e-6
 
@@ -65,6 +64,22 @@ class Judged:
     curves: pl.DataFrame
     judged_by: str
     note: str
+
+    @property
+    def told(self) -> pl.DataFrame:
+        """The columns of the standings that a page shows, without a note where there is none to make."""
+        names = [name for name in _TOLD if name in self.standings.columns]
+        noted = self.standings["note"].str.len_chars().sum() if "note" in names else 0
+        return self.standings.select(name for name in names if name != "note" or noted)
+
+    @property
+    def gained(self) -> pl.DataFrame:
+        """What SONA gains over the reference on each task type, of those where that can be told."""
+        return (
+            self.by_type.filter(router=SONA).drop_nulls("value_gain_low")
+            if self.by_type.height
+            else self.by_type
+        )
 
     @property
     def is_estimated(self) -> bool:
@@ -173,7 +188,7 @@ def predictions(found: Experiment) -> pl.DataFrame:
     Columns: router, n (groups of tasks), n_tries (with a known quality), log_loss (nats a try) with `_low` and `_high`,
     log_loss_gain (less than the reference's, paired) with bounds, verdict. No propensity is needed; what is told is
     how well outcomes of logged choices are foretold, not how well routers choose. Left out are routers that expect
-    nothing of a candidate that was tried.
+    nothing of a candidate that was tried; where that is the reference, the simplest of the others stands for it.
     """
     tries = found.split.judged
     rows = np.flatnonzero(np.isfinite(tries.quality))
@@ -183,9 +198,10 @@ def predictions(found: Experiment) -> pl.DataFrame:
         said = np.clip(one.quality[task, candidate], _LEAST, 1 - _LEAST)
         if np.isfinite(said).all():
             losses[name] = -(came * np.log(said) + (1 - came) * np.log1p(-said))
-    if not len(rows) or found.reference not in losses:
+    if not len(rows) or not losses:
         return pl.DataFrame()
-    group, own = tries.tasks.group[task], losses[found.reference]
+    reference = found.reference if found.reference in losses else next(iter(losses))
+    group, own = tries.tasks.group[task], losses[reference]
     base = means(*[own] * len(losses))
     every = means(*losses.values())
     figures = estimates([(group, every)])
@@ -197,7 +213,7 @@ def predictions(found: Experiment) -> pl.DataFrame:
             "n_tries": len(rows),
             **_ends("log_loss", loss),
             **_ends("log_loss_gain", gain),
-            "verdict": "the reference" if name == found.reference else verdict(gain),
+            "verdict": "the reference" if name == reference else verdict(gain),
         }
         for name, loss, gain in zip(losses, figures, apart, strict=True)
     ]

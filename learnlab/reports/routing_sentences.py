@@ -130,8 +130,6 @@ def gain(found: Experiment, on: Judged) -> str:
     row = _by_name(on.standings).get(SONA)
     if not row or row["value_gain"] is None:
         return f"SONA and {found.reference} could not be compared."
-    if found.reference == SONA:
-        return "SONA is the reference itself."
     figure = estimated(row, "value_gain", "usd", "n_judged")
     return f"SONA against {found.reference}: {figure} a task, {row['verdict']}."
 

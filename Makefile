@@ -11,10 +11,10 @@ SOURCE ?=
 export PYTHONDONTWRITEBYTECODE =
 TORCH := torch==2.13.0
 
-.PHONY: help setup report lab lint test pages soak bench browser lock clean
+.PHONY: help setup report lab lint test pages soak bench router-table browser lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment from the lock file (every other target does this first)
 
@@ -54,6 +54,9 @@ soak: $(STAMP) ## the crash and process tests at full counts: 100 kills, ten pro
 
 bench: $(STAMP) ## how fast, each figure beside a peer or a limit of the same run
 	@$(BIN)/python tests/bench
+
+router-table: $(STAMP) ## docs/router-table.md: how routers do on real outcomes, beside simple baselines
+	@$(BIN)/python tests/router_table $(SECTIONS)
 
 browser: $(STAMP) ## find a Chromium for the browser tests, or install one
 	@$(BIN)/python tests/browser/chromium.py

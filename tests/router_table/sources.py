@@ -18,11 +18,13 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Encode = Callable[[Sequence[str]], np.ndarray]
 
 
-def _tries(known: dict[str, object], vectors: np.ndarray, names: Sequence[str], quality: Floats, cost: Floats) -> Tries:
+def _tries(
+    known: dict[str, object], vectors: np.ndarray, names: Sequence[str], quality: Floats, cost: Floats
+) -> Tries:
     n, k = quality.shape
     size = known["n_characters"]
     assert isinstance(size, pl.Series)
-    whole = {name: None for name in KNOWN} | {"file_count": 0, "estimated_tokens": size // 4} | known
+    whole = dict.fromkeys(KNOWN) | {"file_count": 0, "estimated_tokens": size // 4} | known
     frame = pl.DataFrame({"n_characters": size}).select(
         **{name: value if isinstance(value, pl.Series) else pl.lit(value) for name, value in whole.items()}
     )
@@ -49,7 +51,9 @@ def routellm(benchmark: str, encode: Encode, *, with_type: bool) -> Tries:
         "n_characters": rows["prompt"].str.len_chars(),
     }
     quality = right.cast(pl.Float64).to_numpy()
-    return _tries(known, encode(rows["prompt"].to_list()), ("weak", "strong"), quality, np.full_like(quality, np.nan))
+    return _tries(
+        known, encode(rows["prompt"].to_list()), ("weak", "strong"), quality, np.full_like(quality, np.nan)
+    )
 
 
 def coderouter() -> Tries:
@@ -68,16 +72,27 @@ def coderouter() -> Tries:
     }
     cost = wide["cost_usd"].select(models).to_numpy().astype(float)
     missing = (wide["cost_source"].select(models) == "missing_token_record").to_numpy()
-    return _tries(known, np.zeros((len(scores), 0), np.float32), models, scores.select(models).to_numpy(), np.where(missing, np.nan, cost))
+    return _tries(
+        known,
+        np.zeros((len(scores), 0), np.float32),
+        models,
+        scores.select(models).to_numpy(),
+        np.where(missing, np.nan, cost),
+    )
 
 
 def coderouter_ood(encode: Encode) -> Tries:
     """CodeRouterBench's 176 repository tasks with their texts: the same eight models, resolved or not."""
     folder = DATA / "coderouterbench"
     rows = pl.read_csv(folder / "ood176_results_long.csv")
-    tasks = [json.loads(line) for line in (folder / "ood176_tasks.jsonl").read_text(encoding="utf-8").splitlines()]
+    tasks = [
+        json.loads(line) for line in (folder / "ood176_tasks.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     texts = pl.DataFrame({"task_id": [t["task_id"] for t in tasks], "prompt": [t["prompt"] for t in tasks]})
-    wide = {v: rows.pivot(on="model", index=["task_id", "dimension", "bench"], values=v).sort("task_id") for v in ("resolved", "cost_usd")}
+    wide = {
+        v: rows.pivot(on="model", index=["task_id", "dimension", "bench"], values=v).sort("task_id")
+        for v in ("resolved", "cost_usd")
+    }
     order = [candidate.model for candidate in coderouter().candidates]
     scores = wide["resolved"].join(texts, on="task_id", how="left", maintain_order="left")
     known = {
@@ -85,4 +100,10 @@ def coderouter_ood(encode: Encode) -> Tries:
         "repo": scores["bench"],
         "n_characters": scores["prompt"].str.len_chars(),
     }
-    return _tries(known, encode(scores["prompt"].to_list()), order, scores.select(order).to_numpy().astype(float), wide["cost_usd"].select(order).to_numpy().astype(float))
+    return _tries(
+        known,
+        encode(scores["prompt"].to_list()),
+        order,
+        scores.select(order).to_numpy().astype(float),
+        wide["cost_usd"].select(order).to_numpy().astype(float),
+    )

@@ -67,4 +67,4 @@ if __name__ == "__main__":
     from learnlab.routing.baselines import Lookup, best_single
 
     reference.baselines = lambda: (best_single(), Lookup())
-    print(promotion.train(sys.argv[1], sys.argv[2]).decision, flush=True)
+    print(promotion.train_router(sys.argv[1], sys.argv[2]).decision, flush=True)

@@ -67,6 +67,17 @@ def test_the_search_finds_what_is_like_it(monkeypatch, capsys):
     assert likewise == [] or similar
 
 
+def test_a_router_is_trained_and_routes(capsys):
+    simulate_into(Store("sample").ensure(), 400)
+    names: dict[str, object] = {"ll": ll}
+    exec(block("python", "ll.train_router("), names)
+    assert "sona" in capsys.readouterr().out
+    decision, record = names["decision"], names["record"]
+    assert 0 < decision.propensity == record.propensity <= 1
+    assert record.model_tier == decision.chosen.tier
+    assert record.task_id == decision.task_id
+
+
 class Pool:
     """A pool as somebody would bring it."""
 
@@ -116,7 +127,7 @@ def test_what_is_captured_is_there():
     provider.processors[0].shutdown()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z]+)", README))))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z-]+)", README))))
 def test_every_make_target_is_there(target):
     assert re.search(rf"^{target}:.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 

@@ -39,7 +39,7 @@ def _there(db: str) -> Store:
 )
 def train(db: str, router: str, worth_usd: float, candidates: str) -> None:
     """Fit a router on what a store holds; it comes into use only when later data say that it is better."""
-    from learnlab.routing.promotion import train as train_router
+    from learnlab.routing.promotion import train_router
 
     fields = tuple(name.strip() for name in candidates.split(","))
     click.echo(train_router(_there(db), router, worth_usd=worth_usd, candidates=fields).summary())
@@ -119,6 +119,6 @@ def list_routers(db: str) -> None:
 @store_option
 def rollback(db: str) -> None:
     """Put the router that was in use before back into use."""
-    from learnlab.routing.promotion import rollback as roll_back
+    from learnlab.routing.promotion import rollback_router
 
-    click.echo(roll_back(_there(db)).summary())
+    click.echo(rollback_router(_there(db)).summary())

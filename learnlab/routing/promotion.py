@@ -42,7 +42,7 @@ class Trial:
     promotion: Promotion
 
 
-def train(
+def train_router(
     db: str | Path | Store = "",
     router: str | Router = "sona",
     *,
@@ -65,7 +65,7 @@ def train(
             changes each time that it is judged.
         StoreError: when there is no such store, or it cannot be written.
 
-    >>> print(train("sample", "lookup").summary())  # doctest: +SKIP
+    >>> print(train_router("sample", "lookup").summary())  # doctest: +SKIP
     """
     return trial(
         db,
@@ -88,11 +88,11 @@ def trial(
     encoder_key: str | None = None,
     is_kept: bool = False,
 ) -> Trial:
-    """Return what `train` decides and what it decides by; unless it is kept, nothing is written or comes into use.
+    """Return what `train_router` decides and what it decides by; unless it is kept, nothing is written or comes into use.
 
     Raises:
-        RoutingError: as `train`.
-        StoreError: as `train`.
+        RoutingError: as `train_router`.
+        StoreError: as `train_router`.
     """
     store = db if isinstance(db, Store) else Store(db)
     wanted = new(router) if isinstance(router, str) else router
@@ -108,7 +108,7 @@ def trial(
     )
 
 
-def rollback(db: str | Path | Store = "") -> Promotion:
+def rollback_router(db: str | Path | Store = "") -> Promotion:
     """Put the router that was in use before back into use, and keep that decision in the store.
 
     Rolled back again it is the one before that, at last none: then the best single candidate is chosen.

@@ -26,7 +26,7 @@ from learnlab.routing.counterfactual.judged import judged
 from learnlab.routing.decision import ToRoute
 from learnlab.routing.online import RoutingService, route
 from learnlab.routing.preference import AboveFloor, PriceOfQuality, WithinBudget
-from learnlab.routing.promotion import rollback
+from learnlab.routing.promotion import rollback_router
 from learnlab.routing.reading import Reads, read_tries
 from learnlab.routing.router import Expected
 from learnlab.search.index.backlog import encode_waiting
@@ -222,7 +222,7 @@ def test_a_service_sees_what_is_promoted_and_rolled_back(store):
         assert service.route(TASK).router_version == "best_single"
         version = promote(store)
         assert service.route(TASK).router_version == version
-        rollback(store)
+        rollback_router(store)
         assert service.route(TASK).router_version == "best_single"
     with RoutingService(store) as service:
         promote(store)

@@ -17,7 +17,7 @@ from learnlab.routing import promotion, reference, registry
 from learnlab.routing.baselines import Lookup, baselines, best_single
 from learnlab.routing.judge import ALL_TRIED, FROM_PROPENSITIES, Compared, judge
 from learnlab.routing.preference import PriceOfQuality
-from learnlab.routing.promotion import rollback, train, trial
+from learnlab.routing.promotion import rollback_router, train_router, trial
 from learnlab.routing.reading import read_tries
 from learnlab.store import Store
 
@@ -50,7 +50,7 @@ def turn(store) -> None:
 
 def test_a_better_router_comes_into_use(filled, monkeypatch):
     monkeypatch.setattr(reference, "baselines", baselines)
-    done = train(filled, "lookup_by_repo")
+    done = train_router(filled, "lookup_by_repo")
     assert done.is_promoted
     assert done.gain.low > 0
     assert done.judged_by == ALL_TRIED
@@ -64,7 +64,7 @@ def test_a_better_router_comes_into_use(filled, monkeypatch):
 
 
 def test_what_is_promoted_is_what_was_judged_on_later_tries(filled):
-    train(filled, "lookup_by_repo")
+    train_router(filled, "lookup_by_repo")
     found = registry.loaded(filled)
     tries = read_tries(filled)
     assert found.n_tries == 3 * N * 0.8
@@ -72,8 +72,8 @@ def test_what_is_promoted_is_what_was_judged_on_later_tries(filled):
 
 
 def test_the_same_data_make_the_same_router(filled):
-    train(filled, "lookup_by_repo")
-    again = train(filled, "lookup_by_repo")
+    train_router(filled, "lookup_by_repo")
+    again = train_router(filled, "lookup_by_repo")
     assert (again.decision, again.reason) == (
         "not promoted",
         "the same data make the router that is in use already",
@@ -84,7 +84,7 @@ def test_the_same_data_make_the_same_router(filled):
 def test_a_trial_decides_the_same_and_writes_nothing(filled):
     tried_out = trial(filled, "lookup_by_repo")
     assert (len(registry.promotions(filled)), len(registry.routers(filled))) == (0, 0)
-    assert train(filled, "lookup_by_repo") == tried_out.promotion
+    assert train_router(filled, "lookup_by_repo") == tried_out.promotion
     assert tried_out.promotion.is_promoted
     assert tried_out.champion.name == tried_out.promotion.champion
     assert tried_out.split.judged.started_at.min() > tried_out.split.learned.started_at.max()
@@ -92,8 +92,8 @@ def test_a_trial_decides_the_same_and_writes_nothing(filled):
 
 
 def test_a_worse_router_does_not_come_into_use(filled):
-    version = train(filled, "lookup_by_repo").in_use
-    done = train(filled, "best_single")
+    version = train_router(filled, "lookup_by_repo").in_use
+    done = train_router(filled, "best_single")
     assert (done.decision, done.champion, done.in_use) == ("not promoted", version, version)
     assert done.gain.high < 0
     assert "worse" in done.reason
@@ -102,38 +102,38 @@ def test_a_worse_router_does_not_come_into_use(filled):
 
 
 def test_rolling_back_is_one_call_and_a_decision(filled):
-    first = train(filled, "lookup_by_repo").in_use
+    first = train_router(filled, "lookup_by_repo").in_use
     turn(filled)
-    second = train(filled, "lookup_by_repo")
+    second = train_router(filled, "lookup_by_repo")
     assert second.is_promoted
     assert second.champion == first
-    assert rollback(filled).in_use == first
+    assert rollback_router(filled).in_use == first
     assert registry.loaded(filled).router_version == first
-    last = rollback(filled)
+    last = rollback_router(filled)
     assert (last.decision, last.champion, last.in_use) == ("rolled back", first, None)
     assert registry.loaded(filled) is None
     with pytest.raises(RoutingError, match="no router is in use"):
-        rollback(filled)
+        rollback_router(filled)
     assert registry.promotions(filled)["decision"].to_list() == ["rolled back"] * 2 + ["promoted"] * 2
 
 
 def test_another_is_judged_by_what_is_later_than_the_one_in_use_learned(filled, monkeypatch):
-    train(filled, "lookup_by_repo")
+    train_router(filled, "lookup_by_repo")
     until = np.datetime64(registry.loaded(filled).learned_until)
     fill(filled, later(all_tried(crossed(10, 1), 1), N), first=10_000)
     seen = []
     monkeypatch.setattr(promotion, "judge", lambda held, *given: seen.append(held) or judge(held, *given))
-    train(filled, "lookup")
+    train_router(filled, "lookup")
     assert (seen[0].started_at > until).all()
     with filled.writing() as connection:
         connection.execute("update routers set learned_until = (select max(timestamp) from executions)")
     with pytest.raises(RoutingError, match="holds nothing later than"):
-        train(filled, "lookup")
+        train_router(filled, "lookup")
 
 
 def test_without_propensities_it_says_what_would_be_needed(store):
     fill(store, logged(crossed(N), is_told=False))
-    done = train(store, "lookup_by_repo")
+    done = train_router(store, "lookup_by_repo")
     assert (done.decision, done.gain, done.judged_by, done.in_use) == ("not promoted", None, None, None)
     assert "could not be judged" in done.reason
     assert "lack the propensity" in done.reason
@@ -142,7 +142,7 @@ def test_without_propensities_it_says_what_would_be_needed(store):
 
 def test_with_propensities_it_is_judged_by_them(store):
     fill(store, logged(crossed(1500)))
-    done = train(store, "lookup_by_repo")
+    done = train_router(store, "lookup_by_repo")
     assert (done.decision, done.judged_by) == ("promoted", FROM_PROPENSITIES)
     truth = 0.95 - 0.5
     assert done.gain.low < truth + 0.1
@@ -153,14 +153,14 @@ def test_with_propensities_it_is_judged_by_them(store):
 def test_where_all_are_alike_nothing_is_promoted(store, quality):
     tries = all_tried(crossed(60))
     fill(store, replace(tries, quality=np.full(len(tries), quality), cost=np.full(len(tries), np.nan)))
-    done = train(store, "lookup_by_repo")
+    done = train_router(store, "lookup_by_repo")
     assert done.decision == "not promoted"
     assert done.gain is None or done.gain.estimate == 0
 
 
 def test_few_later_tasks_are_too_few_to_tell(store):
     fill(store, all_tried(crossed(40)))
-    done = train(store, "lookup_by_repo")
+    done = train_router(store, "lookup_by_repo")
     assert done.gain.n == 8
     assert "too few to tell" in done.reason
     assert not done.is_promoted
@@ -168,20 +168,20 @@ def test_few_later_tasks_are_too_few_to_tell(store):
 
 def test_nothing_to_learn_from_is_an_error(store):
     with pytest.raises(RoutingError, match="holds no tries of model_tier"):
-        train(store, "lookup")
+        train_router(store, "lookup")
     tries = all_tried(crossed(5))
     fill(store, replace(tries, started_at=np.full(15, np.datetime64("2026-05-01", "us"))))
     with pytest.raises(RoutingError, match="no earlier and later part"):
-        train(store, "lookup")
+        train_router(store, "lookup")
 
 
 def test_a_router_that_cannot_be_kept_is_an_error(filled):
     with pytest.raises(RoutingError, match="lookup cannot be kept"):
-        train(filled, Lookup())
+        train_router(filled, Lookup())
     with pytest.raises(RoutingError, match="no kind of router is called 'os'"):
-        train(filled, "os")
+        train_router(filled, "os")
     with pytest.raises(RoutingError, match="a success is worth is -1"):
-        train(filled, "lookup", worth_usd=-1)
+        train_router(filled, "lookup", worth_usd=-1)
 
 
 def test_when_another_comes_into_use_meanwhile_it_is_judged_against_that(filled, monkeypatch):
@@ -190,11 +190,11 @@ def test_when_another_comes_into_use_meanwhile_it_is_judged_against_that(filled,
     def interrupted(*given):
         found = judge(*given)
         for other in others:
-            train(filled, other)
+            train_router(filled, other)
         return found
 
     monkeypatch.setattr(promotion, "judge", interrupted)
-    done = train(filled, "lookup")
+    done = train_router(filled, "lookup")
     versions = [row["challenger"] for row in registry.promotions(filled).to_dicts()]
     assert (done.champion, done.in_use) == (versions[1], versions[1])
     assert versions[0] == done.challenger
@@ -210,7 +210,7 @@ def test_when_something_is_forgotten_meanwhile_it_is_fitted_again(filled, monkey
         return found
 
     monkeypatch.setattr(promotion, "judge", interrupted)
-    done = train(filled, "lookup")
+    done = train_router(filled, "lookup")
     assert len(registry.promotions(filled)) == 1
     assert done.gain is None or done.gain.n < N / 5
 
@@ -228,21 +228,21 @@ def test_a_store_that_changes_each_time_is_an_error(filled, monkeypatch):
 
     monkeypatch.setattr(promotion, "judge", interrupted)
     with pytest.raises(RoutingError, match="each time: train again"):
-        train(filled, "lookup")
+        train_router(filled, "lookup")
 
 
 def test_a_damaged_router_in_use_is_none_and_said(filled):
-    train(filled, "lookup_by_repo")
+    train_router(filled, "lookup_by_repo")
     with filled.writing() as connection:
         connection.execute("update routers set weights = weights[:100]::blob")
-    done = train(filled, "lookup")
+    done = train_router(filled, "lookup")
     assert done.champion == "best_single"
     assert "it was damaged or altered" in done.reason
     assert done.in_use in (None, done.challenger)
 
 
 def test_forgetting_takes_along_what_learned_from_it(filled):
-    version = train(filled, "lookup_by_repo").in_use
+    version = train_router(filled, "lookup_by_repo").in_use
     assert filled.forget(repo="nothing of it").routers == ()
     gone = filled.forget(repo="web")
     assert gone.routers == (version,)

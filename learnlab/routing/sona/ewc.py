@@ -130,7 +130,7 @@ class Elastic:
         for name, value in information.items():
             new = value.detach()
             past = self._running.get(name)
-            self._running[name] = new.clone() if past is None else past.lerp(new, 1 - self.decay)
+            self._running[name] = new.clone() if past is None else past.to(new).lerp(new, 1 - self.decay)
 
     def anchor(self, parameters: Tensors) -> None:
         """End a domain: the anchor moves to these parameters, and the running information is what holds them."""
@@ -140,7 +140,8 @@ class Elastic:
     def penalty(self, parameters: Tensors) -> Any:
         """Return λ/2 Σ F (θ−θ*)², a tensor to add to the loss; 0 before the first anchor."""
         held = (
-            (self._fisher[name] * (parameters[name] - at).square()).sum() for name, at in self._anchor.items()
+            (self._fisher[name].to(value) * (value - at.to(value)).square()).sum()
+            for name, at, value in ((name, at, parameters[name]) for name, at in self._anchor.items())
         )
         return self.strength / 2 * sum(held, 0.0)
 

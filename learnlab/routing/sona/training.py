@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,12 @@ RATE = 0.003
 DECAY = 0.95
 """How much of EWC++'s running average of the Fisher information stays at each batch."""
 
-STRENGTH = 1000.0
-"""EWC++'s λ: how much the Fisher information of a mean try counts against the loss of a mean try."""
+REMEMBERED = 150
+"""Batches before the end of training that EWC++ observes: of earlier ones that average would keep 1 part in 2,000."""
+
+STRENGTH = 100.0
+"""EWC++'s λ, as it was chosen on a part of real questions that nothing is judged by
+(docs/decisions/0026-continual-learning.md)."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +114,17 @@ def _trained(
     start: dict[str, Singles] | None,
 ) -> dict[str, Singles]:
     torch = extra("torch")
-    made = network(shape, seed)
+    where = "cuda" if torch.cuda.is_available() else "cpu"
+    made = network(shape, seed).to(where)
     if start is not None:
         made.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in start.items()})
     parameters = dict(made.named_parameters())
     given = [
-        torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
+        torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32)).to(where)
         for part in (lesson.inputs, lesson.quality, lesson.n_quality, lesson.log_cost, lesson.n_cost)
     ]
     n = len(lesson.inputs)
-    steps = max(1, -(-n // BATCH)) * method.epochs
+    steps = -(-n // BATCH) * method.epochs
     optimiser = torch.optim.AdamW(
         made.parameters(), lr=RATE, weight_decay=method.weight_decay, fused=False, foreach=False
     )
@@ -126,8 +132,13 @@ def _trained(
     drawn = torch.Generator().manual_seed(seed)
     k = shape.n_candidates
     entropy = torch.nn.functional.binary_cross_entropy_with_logits
+
+    def told(outputs: Any, n_quality: Any, n_cost: Any) -> Any:
+        of_quality = bernoulli(outputs[:, :k], n_quality)
+        return torch.cat([of_quality, n_cost / lesson.cost_spread**2], dim=1)
+
     for _ in range(method.epochs if n else 0):
-        order = torch.randperm(n, generator=drawn)
+        order = torch.randperm(n, generator=drawn).to(where)
         for inputs, quality, n_quality, log_cost, n_cost in zip(
             *(part[order].split(BATCH) for part in given), strict=True
         ):
@@ -141,22 +152,11 @@ def _trained(
             loss.backward()
             optimiser.step()
             rise.step()
-    if elastic is not None and n:
-        _observe(elastic, made, given, k, lesson.cost_spread, drawn)
+            steps -= 1
+            if elastic is not None and steps < REMEMBERED:
+                elastic.observe(fisher(made, inputs, partial(told, n_quality=n_quality, n_cost=n_cost)))
+    if elastic is not None and n and method.epochs:
         elastic.anchor(parameters)
-    return {name: value.detach().numpy().astype(np.float32).copy() for name, value in parameters.items()}
-
-
-def _observe(
-    elastic: Elastic, made: Any, given: list[Any], n_candidates: int, cost_spread: float, drawn: Any
-) -> None:
-    """Let EWC++ see what each batch tells of the parameters, where training has led them."""
-    torch = extra("torch")
-    inputs, _, n_quality, _, n_cost = given
-    for rows in torch.randperm(len(inputs), generator=drawn).split(BATCH):
-
-        def told(outputs: Any, rows: Any = rows) -> Any:
-            of_quality = bernoulli(outputs[:, :n_candidates], n_quality[rows])
-            return torch.cat([of_quality, n_cost[rows] / cost_spread**2], dim=1)
-
-        elastic.observe(fisher(made, inputs[rows], told))
+    return {
+        name: value.detach().cpu().numpy().astype(np.float32).copy() for name, value in parameters.items()
+    }

@@ -13,7 +13,7 @@ from routing_worlds import REPOS, TIERS, TYPES, all_tried, tasks, tried, world
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
 from learnlab.routing.preference import PriceOfQuality, best
-from learnlab.routing.sona import FittedSona, Sona, tuning
+from learnlab.routing.sona import FittedSona, Sona, sona, tuning
 from learnlab.routing.tries import KNOWN, Tasks, Tries
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -27,6 +27,8 @@ def only_a_network(monkeypatch: pytest.MonkeyPatch, soak: bool) -> None:
     """Leave the tuning nothing but a network, which is more easily led astray than the lookup is."""
     if not soak:
         monkeypatch.setattr(tuning, "METHODS", (replace(tuning.METHODS[-1], epochs=4),))
+        monkeypatch.setattr(tuning, "FOLDS", 2)
+        monkeypatch.setattr(sona, "MEMBERS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +225,7 @@ def test_costs_of_nothing_are_expected_to_be_nothing(few):
 
 
 def test_where_half_of_the_tries_are_free_half_the_cost_is_expected():
-    truth = world(400, 1)
+    truth = world(200, 1)
     tries = all_tried(truth)
     is_free = np.random.default_rng(3).random(len(tries)) < 0.5
     found = Sona().fit(replace(tries, cost=np.where(is_free, 0.0, tries.cost))).expect(tasks(200, 9))

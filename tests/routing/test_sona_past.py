@@ -66,7 +66,7 @@ def test_the_neighbourhood_is_what_plain_loops_make_of_it():
             assert found[at, place] == pytest.approx(expected, abs=1e-4)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(st.integers(0, 10_000), st.integers(0, 19))
 def test_what_is_told_of_a_task_depends_on_no_outcome_of_its_own_group(seed, group):
     tries = tries_of(40, seed % 50)

@@ -60,6 +60,9 @@ class FittedSona:
     def expect(self, tasks: Tasks) -> Expected:
         """Return what to expect of each candidate; of an unfamiliar task each candidate's mean over all tasks.
 
+        The errors are those of the means of the task's kind and of how the networks differ. What its text would say
+        and too few tries have taught is not in them: where that is much, they are too small.
+
         Raises:
             RoutingError: when it was loaded and not given a history yet.
         """

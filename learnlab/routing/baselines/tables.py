@@ -32,11 +32,14 @@ class Level:
         A kind never seen keeps the mean above; how much kinds differ is added to its error.
         """
         place = self.cells.place(known)
+        is_seen = (place >= 0)[:, None]
+        if is_seen.all():
+            return self.means.at(place)
         zero = np.zeros_like(above.mean)
         new = shrunk(Tally(zero, zero, zero), above, self.weight, self.sigma)
         if not len(self.cells):
             return new
-        here, is_seen = self.means.at(place), (place >= 0)[:, None]
+        here = self.means.at(place)
         return Means(np.where(is_seen, here.mean, new.mean), np.where(is_seen, here.error, new.error))
 
 

@@ -58,7 +58,7 @@ class Familiar:
         """Return for each task which of `REASONS` make it unfamiliar: (tasks, reasons)."""
         n = len(tasks)
         is_new = [
-            ~np.isin(tasks.known[name].to_numpy().astype(str), list(known))
+            np.array([value not in known for value in tasks.known.get_column(name).to_list()], dtype=np.bool_)
             for name, known in (("task_type", self.task_types), ("repo", self.repos))
         ]
         if len(self.repos) >= ENOUGH_REPOS:
@@ -98,8 +98,8 @@ class Familiar:
 
 
 def _logs(tasks: Tasks) -> NDArray[np.float32]:
-    logs = [np.log1p(np.maximum(tasks.known[name].to_numpy(), 0)) for name in SIZES]
-    return np.stack(logs, axis=1).astype(np.float32)
+    sizes = np.array([tasks.known.get_column(name).to_numpy() for name in SIZES], dtype=np.float64)
+    return np.log1p(np.maximum(sizes, 0)).T.astype(np.float32)
 
 
 def _often(tasks: Tasks, name: str) -> frozenset[str]:

@@ -87,14 +87,15 @@ class Bank:
                 f"the texts come with vectors of dimension {vectors.shape[1]}, and those of the history are "
                 f"of dimension {self.vectors.shape[1]}: both must come from one model"
             )
-        tried = np.concatenate([self.n, self.total], axis=1)
+        tried, k = np.concatenate([self.n, self.total], axis=1), self.n.shape[1]
         for at in range(0, len(rows), _PIECE):
             piece = rows[at : at + _PIECE]
             cosine = vectors[piece] @ self.vectors.T
             cosine[group[piece][:, None] == self.group[None, :]] = -np.inf
             prior = looked_up[piece]
             for width, weight in enumerate(_weights(cosine)):
-                n, total = np.split(weight @ tried, 2, axis=1)
+                seen = weight @ tried
+                n, total = seen[:, :k], seen[:, k:]
                 found[piece, :, width] = (total + PRIOR * prior) / (n + PRIOR)
         return found
 

@@ -95,5 +95,5 @@ def _told(quality: Means, cost: Means, near: Singles, columns: Singles) -> Told:
     beside = log_odds(near) - base[:, :, None]
     n, *wide = beside.shape
     whole = [*offsets, beside.reshape(n, int(np.prod(wide))), columns]
-    inputs = np.concatenate([np.nan_to_num(part) for part in whole], axis=1).astype(np.float32)
+    inputs = np.nan_to_num(np.concatenate(whole, axis=1).astype(np.float32))
     return Told(quality, cost, inputs)

@@ -83,9 +83,10 @@ class Surface:
                 f"of dimension {len(self.mean)}: give it those of the model that it learned from"
             )
         sizes = (_sizes(tasks) - self.centre) / self.spread
+        is_unknown = np.isnan(sizes)
         parts = [
-            np.nan_to_num(np.clip(sizes, -FARTHEST, FARTHEST)),
-            np.isnan(sizes[:, -1:]).astype(np.float32),
+            np.where(is_unknown, 0, np.clip(sizes, -FARTHEST, FARTHEST)),
+            is_unknown[:, -1:],
             _columns(tasks, "task_type", self.task_types),
             _columns(tasks, "repo", self.repos),
         ]
@@ -127,9 +128,11 @@ class Surface:
 
 def _sizes(tasks: Tasks) -> NDArray[np.float32]:
     """Return the logarithms of sizes, and the complexity (NaN for unknown) last."""
-    logs = [np.log1p(np.maximum(tasks.known[name].to_numpy(), 0)) for name in SIZES]
-    complexity = np.clip(tasks.known["complexity_score"].to_numpy(), 0.0, 100.0)
-    return np.stack([*logs, complexity], axis=1).astype(np.float32)
+    whole = [tasks.known.get_column(name).to_numpy() for name in (*SIZES, "complexity_score")]
+    sizes = np.maximum(np.array(whole, dtype=np.float64), 0.0)
+    sizes[:-1] = np.log1p(sizes[:-1])
+    sizes[-1] = np.minimum(sizes[-1], 100.0)
+    return np.asarray(sizes.T, dtype=np.float32)
 
 
 def _mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -149,5 +152,5 @@ def _common(tasks: Tasks, name: str) -> tuple[str, ...]:
 
 
 def _columns(tasks: Tasks, name: str, known: tuple[str, ...]) -> NDArray[np.float32]:
-    values = tasks.known[name].to_numpy()
+    values = tasks.known.get_column(name).to_numpy()
     return np.asarray(values[:, None] == np.array(known, dtype=object)[None, :], dtype=np.float32)

@@ -12,10 +12,29 @@ import numpy as np
 import pytest
 from encoders import WordEncoder
 
-from bench import capture, indexes, ingestion, logs, peers_figures, peers_world, reading, records, search
+from bench import (
+    capture,
+    indexes,
+    ingestion,
+    logs,
+    peers_figures,
+    peers_world,
+    reading,
+    records,
+    routing,
+    routing_deciding,
+    routing_judging,
+    routing_training,
+    search,
+)
 from bench.figures import Figure, keep, side_by_side, table
 from bench.fleets import Fleet, make_fleet
 from bench.peers_figures import Result
+from learnlab.routing.baselines import logistic
+from learnlab.routing.evaluate import summary
+from learnlab.routing.sona import tuning
+from learnlab.routing.sona.neighbours import Bank
+from learnlab.routing.sona.training import Method
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +125,26 @@ def test_what_is_captured_while_it_is_measured_is_all_stored(
     ]  # fmt: skip
     assert capsys.readouterr().err.count("lines in each batch") == 2
     assert fleet.store.sql("select count(*) from executions").item() == before
+
+
+def test_a_router_is_trained_used_and_judged_on_the_fleet(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = partial(summary.estimates, resamples=20)
+    for module, name, value in (
+        (tuning, "METHODS", (Method(n_hidden=0, epochs=0),)), (logistic, "STRENGTHS", (1.0,)),
+        (routing_training, "_TREES", 2), (routing_deciding, "_DECISIONS", 20), (routing_deciding, "_TIMES", 1),
+        (routing_deciding, "_embedding", dict), (routing_judging, "_TASKS", 100), (summary, "estimates", few),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    near = Bank.near
+    figures = list(routing.measure(fleet))
+    check(figures)
+    assert Bank.near is near
+    assert len({figure.topic for figure in figures}) == 6
+    limits = {(figure.topic, figure.limit) for figure in figures if figure.limit}
+    assert limits == {(routing_training.TRAINING, 120), (routing_deciding.DECIDING, 1)}
+    assert not (fleet.folder / f"routing-{fleet.n}").exists()
 
 
 def test_real_logs_are_repeated_with_ids_of_their_own_and_read(shared_data: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from learnlab.store import Store
 READING = "reading tries from a store"
 TRAINING = "training SONA: cross-validation and 3 networks, once its features are made (limit: 120 s)"
 MEMORY = "peak memory while features are made and SONA is trained, above what was held before"
+_TREES = 100
 _STATM = Path("/proc/self/statm")
 
 
@@ -92,7 +93,9 @@ def _boosted(router: FittedSona) -> list[Any]:
     found = []
     for place in range(len(tries.candidates)):
         rows = known & (tries.candidate == place)
-        found.append(made(random_state=0).fit(inputs[tries.task[rows]], tries.quality[rows] > 0.5))
+        found.append(
+            made(max_iter=_TREES, random_state=0).fit(inputs[tries.task[rows]], tries.quality[rows] > 0.5)
+        )
     return found
 
 

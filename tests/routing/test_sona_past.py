@@ -158,3 +158,7 @@ def test_a_lesson_holds_means_counts_and_only_what_something_was_told_of():
     alone = lesson_of(tries, replace(told, quality=told.quality._replace(mean=told.quality.mean * np.nan)))
     assert (alone.n_quality == 0).all()
     assert alone.n_cost.sum() > 0
+    for mean in (np.nan, 0.0):
+        unpriced = lesson_of(tries, replace(told, cost=told.cost._replace(mean=told.cost.mean * mean)))
+        assert (unpriced.n_cost == 0).all()
+        assert unpriced.n_quality.sum() > 0

@@ -115,7 +115,8 @@ def _of_logged(
     logged = judged(held)
     reward = _value(logged.tries.quality, logged.tries.cost, preference)
     log, tries = logged.log(reward), logged.tries.take(np.isfinite(reward))
-    kind = tries.tasks.known["task_type"].rank("dense").to_numpy().astype(np.int64)[tries.task]
+    task_type = tries.tasks.known["task_type"].fill_null("")
+    kind = task_type.rank("dense").to_numpy().astype(np.int64)[tries.task] - 1
     targets = [np.eye(len(tries.candidates))[places[tries.task]] for places in (chosen, other)]
     for target in targets:
         found = overlap(log, target, kind)

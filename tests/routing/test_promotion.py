@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import routing_stores
 from routing_stores import crossed, fill, later, logged
@@ -290,3 +291,17 @@ def test_the_gain_of_full_information_is_the_mean_of_the_differences():
     assert found.gain.estimate == pytest.approx((value[:, places[0]] - value[:, places[1]]).mean())
     assert found.gain.n == 50
     assert judge(held.take([]), one, other, PriceOfQuality(2.0), Lookup()).verdict == "not judged"
+
+
+def test_by_propensities_tasks_of_no_known_type_are_judged_as_one_kind():
+    tries = tried(crossed(300), np.random.default_rng(0).integers(0, 2, 300))
+    one, other = best_single().fit(tries), Lookup().fit(tries)
+    half = replace(tries, propensity=np.full(len(tries), 0.5))
+    kind = pl.Series("task_type", [None, "docs"] * 150, dtype=pl.String)
+    found = [
+        judge(replace(half, tasks=replace(half.tasks, known=half.tasks.known.with_columns(named))), one, other,
+              PriceOfQuality(2.0), Lookup())
+        for named in (kind, kind.fill_null("unknown"))
+    ]  # fmt: skip
+    assert found[0].judged_by == FROM_PROPENSITIES
+    assert found[0].gain == pytest.approx(found[1].gain)

@@ -35,7 +35,7 @@ DECIDING = (
 )
 PARTS = "the parts of a decision, median of each alone"
 BARE, LOOKUP = "a dict, json.dumps, write", "one SQL lookup in the open store"
-_DECISIONS, _TIMES = 3_000, 200
+_DECISIONS, _TIMES = 1_000, 100
 _TEXT = "Explain why the cache of the billing module is stale after a deploy, and put it right"
 
 

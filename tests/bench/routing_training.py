@@ -19,7 +19,7 @@ from learnlab.routing.reading import read_tries
 from learnlab.routing.sona.past import Past
 from learnlab.routing.sona.sona import FittedSona, Sona
 from learnlab.routing.sona.surface import Surface
-from learnlab.routing.sona.tuning import DIRECTIONS, tuned
+from learnlab.routing.sona.tuning import DIRECTIONS
 from learnlab.routing.tries import Tries
 from learnlab.store import Store
 
@@ -56,17 +56,15 @@ def trained(n: int, tries: Tries, what: str) -> Trained:
     say(f"{n:,}: training {what}; {load()}")
     figures: list[Figure] = []
 
-    def learn() -> tuple[FittedSona, Spent, Spent, Spent]:
+    def learn() -> tuple[FittedSona, Spent, Spent]:
         past, features = spent(partial(_told, tries))
-        _, choosing = spent(partial(tuned, past, 0))
         router, training = spent(partial(Sona().fit_to, past))
-        return router, features, choosing, training
+        return router, features, training
 
-    (router, features, choosing, training), peak = watched(learn)
+    (router, features, training), peak = watched(learn)
     _, logistic = spent(partial(Logistic().fit, tries))
     _, boosted = spent(partial(_boosted, router))
-    for part, took, limit in (("features", features, None), ("cross-validation alone", choosing, None)):
-        figures += _both(TRAINING, f"{what}: {part}", n, took, "logistic regression", logistic, limit)
+    figures += _both(TRAINING, f"{what}: its features", n, features, "logistic regression", logistic)
     figures += _both(TRAINING, f"{what}: all", n, training, "logistic regression", logistic, 120)
     figures += _both(TRAINING, f"{what}: all, beside trees", n, training, "gradient boosting", boosted)
     if peak is not None:

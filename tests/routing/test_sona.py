@@ -119,7 +119,7 @@ def test_where_the_kind_says_all_its_errors_are_as_large_as_it_says(soak, monkey
     if not soak:
         monkeypatch.setattr(tuning, "METHODS", (METHODS[0],))
     far = []
-    for seed in range(40 if soak else 8):
+    for seed in range(20 if soak else 8):
         truth = plain(300, seed)
         candidate = np.random.default_rng(seed).integers(0, 3, 300)
         expected = Sona().fit(tried(truth, candidate, seed)).expect(plain(200, 1000 + seed).tasks)

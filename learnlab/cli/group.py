@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from learnlab.errors import LearnlabError
+
+if TYPE_CHECKING:
+    from learnlab.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +31,16 @@ class Commands(click.Group):
 def store_option(function: F) -> F:
     """Give a command the option --db."""
     return click.option("--db", default="", help="A store's name or path; else the current one.")(function)
+
+
+def there(db: str) -> Store:
+    """Return a store that is there and current; the sample is made when it is the one that is wanted."""
+    from learnlab.ingest.simulation.sample import ensure_sample
+    from learnlab.store import Store
+
+    store = Store(db)
+    ensure_sample(store)
+    return store
 
 
 def confirm(yes: bool, question: str) -> None:

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
 
-from learnlab.cli.group import main, store_option
+from learnlab.cli.group import main, store_option, there
 from learnlab.search.found import Mode
-
-if TYPE_CHECKING:
-    from learnlab.store import Store
-
-
-def _there(db: str) -> Store:
-    """Return a store that is there and current; the sample is made when it is the one that is wanted."""
-    from learnlab.ingest.simulation.sample import ensure_sample
-    from learnlab.store import Store
-
-    store = Store(db)
-    ensure_sample(store)
-    return store
 
 
 @main.command()
@@ -31,7 +18,7 @@ def encode(db: str, limit: int | None) -> None:
     from learnlab.search.index.backlog import encode_waiting
 
     try:
-        click.echo(encode_waiting(_there(db), limit=limit, progress=True).summary())
+        click.echo(encode_waiting(there(db), limit=limit, progress=True).summary())
     except KeyboardInterrupt:
         click.echo("ended; the next encode goes on from there")
 
@@ -56,7 +43,7 @@ def search(task_description: str | None, task_id: str | None, db: str, **asked: 
 
     if (task_description is None) is (task_id is None):
         raise click.UsageError("say what to search for: a task description, or --like with the id of a task")
-    store = _there(db)
+    store = there(db)
     click.echo(
         told(
             find_similar(task_description, store, **asked)
@@ -73,4 +60,4 @@ def mine(db: str, seed: int) -> None:
     """Mine what solves what from clusters of similar tasks, in place of what was mined before."""
     from learnlab.patterns import mine_patterns
 
-    click.echo(mine_patterns(_there(db), seed=seed).summary())
+    click.echo(mine_patterns(there(db), seed=seed).summary())

@@ -6,21 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from learnlab.cli.group import main, store_option
+from learnlab.cli.group import main, store_option, there
 
 if TYPE_CHECKING:
     from learnlab.routing.preference import Preference
-    from learnlab.store import Store
-
-
-def _there(db: str) -> Store:
-    """Return a store that is there and current; the sample is made when it is the one that is wanted."""
-    from learnlab.ingest.simulation.sample import ensure_sample
-    from learnlab.store import Store
-
-    store = Store(db)
-    ensure_sample(store)
-    return store
 
 
 @main.command()
@@ -42,7 +31,7 @@ def train(db: str, router: str, worth_usd: float, candidates: str) -> None:
     from learnlab.routing.promotion import train_router
 
     fields = tuple(name.strip() for name in candidates.split(","))
-    click.echo(train_router(_there(db), router, worth_usd=worth_usd, candidates=fields).summary())
+    click.echo(train_router(there(db), router, worth_usd=worth_usd, candidates=fields).summary())
 
 
 @main.command()
@@ -76,7 +65,7 @@ def route(
     known = {"task_description": task_description, "task_type": task_type, "repo": repo}
     done = route_task(
         known | ({"task_id": task_id} if task_id else {}),
-        _there(db),
+        there(db),
         candidates=candidates or None,
         preference=_preference(worth_usd, budget_usd, floor),
         explore=_share(explore),
@@ -112,7 +101,7 @@ def list_routers(db: str) -> None:
     """List the routers that a store keeps, and the last decisions on which is in use."""
     from learnlab.routing.telling import told
 
-    click.echo(told(_there(db)))
+    click.echo(told(there(db)))
 
 
 @routers.command()
@@ -121,4 +110,4 @@ def rollback(db: str) -> None:
     """Put the router that was in use before back into use."""
     from learnlab.routing.promotion import rollback_router
 
-    click.echo(rollback_router(_there(db)).summary())
+    click.echo(rollback_router(there(db)).summary())

@@ -13,7 +13,7 @@ from learnlab.errors import RoutingError
 from learnlab.events import Candidate
 from learnlab.models import Tier
 from learnlab.routing.decision import named
-from learnlab.routing.narrowing import choice
+from learnlab.routing.narrowing import identity
 from learnlab.routing.policy import EpsilonGreedy, Policy, Thompson, sample
 from learnlab.routing.preference import AboveFloor, Preference, WithinBudget, best
 from learnlab.routing.router import Expected
@@ -69,7 +69,7 @@ def as_candidates(given: Iterable[Candidate | Mapping[str, Any] | str]) -> tuple
     found = tuple(_candidate(one) for one in given)
     if not found:
         raise RoutingError("there is no candidate to choose from")
-    if len({choice(one) for one in found}) < len(found):
+    if len({identity(one) for one in found}) < len(found):
         raise RoutingError("a candidate is named twice")
     return found
 
@@ -86,7 +86,7 @@ def _candidate(given: Candidate | Mapping[str, Any] | str) -> Candidate:
         raise RoutingError(
             f"{str(given)[:100]!r} is no candidate: it has a model, a tier or a pool"
         ) from error
-    if one.tier is Tier.UNKNOWN or choice(one) == (None, None, None):
+    if one.tier is Tier.UNKNOWN or identity(one) == (None, None, None):
         raise RoutingError(
             f"{named(one)!r} can not be chosen: a candidate has a model, a known tier or a pool"
         )

@@ -11,8 +11,9 @@ from learnlab.intervals import TOO_FEW, Counts, Interval, cluster_bootstrap
 from learnlab.routing.counterfactual import crossfit
 from learnlab.routing.counterfactual.estimators import doubly_robust
 from learnlab.routing.counterfactual.judged import judged
-from learnlab.routing.counterfactual.overlap import overlap
+from learnlab.routing.counterfactual.overlap import kinds, overlap
 from learnlab.routing.counterfactual.ratios import difference
+from learnlab.routing.evaluate.resampling import verdict
 from learnlab.routing.narrowing import expectations
 from learnlab.routing.preference import PriceOfQuality, best
 from learnlab.routing.router import Fitted, Router
@@ -47,11 +48,7 @@ class Compared:
         """What that says, in words."""
         if self.gain is None or not np.isfinite(self.gain.low):
             return "not judged"
-        if self.gain.n < TOO_FEW:
-            return "too few to tell"
-        if self.gain.low > 0:
-            return "better"
-        return "worse" if self.gain.high < 0 else "too close to tell"
+        return verdict(self.gain)
 
 
 def judge(
@@ -115,8 +112,7 @@ def _of_logged(
     logged = judged(held)
     reward = _value(logged.tries.quality, logged.tries.cost, preference)
     log, tries = logged.log(reward), logged.tries.take(np.isfinite(reward))
-    task_type = tries.tasks.known["task_type"].fill_null("")
-    kind = task_type.rank("dense").to_numpy().astype(np.int64)[tries.task] - 1
+    kind = kinds(tries.tasks)[tries.task]
     targets = [np.eye(len(tries.candidates))[places[tries.task]] for places in (chosen, other)]
     for target in targets:
         found = overlap(log, target, kind)

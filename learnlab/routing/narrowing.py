@@ -11,14 +11,14 @@ from learnlab.events import Candidate
 from learnlab.routing.router import Expected, Fitted
 from learnlab.routing.tries import Floats, Tasks, Tries
 
-Choice = tuple[str | None, str | None, str | None]
+Identity = tuple[str | None, str | None, str | None]
 """Model, tier and pool of a candidate: what makes it another than the others."""
 
 
-def choice(candidate: Candidate) -> Choice:
+def identity(candidate: Candidate) -> Identity:
     """Return what makes a candidate another than the others, whatever its propensity.
 
-    >>> choice(Candidate(tier="small", propensity=0.5))
+    >>> identity(Candidate(tier="small", propensity=0.5))
     (None, 'small', None)
     """
     return candidate.model, candidate.tier and candidate.tier.value, candidate.pool
@@ -39,8 +39,8 @@ def narrowed(expected: Expected, known: Sequence[Candidate], wanted: Sequence[Ca
     """
     if tuple(known) == tuple(wanted):
         return expected
-    places = {choice(candidate): place for place, candidate in enumerate(known)}
-    columns = np.array([places.get(choice(candidate), -1) for candidate in wanted], dtype=np.int64)
+    places = {identity(candidate): place for place, candidate in enumerate(known)}
+    columns = np.array([places.get(identity(candidate), -1) for candidate in wanted], dtype=np.int64)
 
     def of(figures: Floats) -> Floats:
         with_unknown = np.concatenate([figures, np.full((len(figures), 1), np.nan)], axis=1)
@@ -55,7 +55,7 @@ def tries_of(tries: Tries, candidates: tuple[Candidate, ...]) -> Tries:
     """Return the tries of these candidates, numbered as they are here; tries of others are left out."""
     if tries.candidates == candidates:
         return tries
-    places = {choice(candidate): place for place, candidate in enumerate(candidates)}
-    place = np.array([places.get(choice(candidate), -1) for candidate in tries.candidates], dtype=np.int64)
+    places = {identity(candidate): place for place, candidate in enumerate(candidates)}
+    place = np.array([places.get(identity(candidate), -1) for candidate in tries.candidates], dtype=np.int64)
     kept = tries.take(place[tries.candidate] >= 0)
     return replace(kept, candidates=candidates, candidate=place[kept.candidate])

@@ -39,7 +39,12 @@ class Reads:
     encoder_key: str = ""
 
     def tries(self, store: Store) -> Tries:
-        """Return the tries of a store that are read so: `read_tries`."""
+        """Return the tries of a store that are read so: `read_tries`.
+
+        Raises:
+            RoutingError: as `read_tries`.
+            StoreError: as `read_tries`.
+        """
         return read_tries(
             store, candidates=self.candidates, quality=self.quality, encoder_key=self.encoder_key
         )

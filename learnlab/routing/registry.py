@@ -15,7 +15,7 @@ import polars as pl
 from learnlab.errors import RoutingError
 from learnlab.models import now
 from learnlab.routing.kept import Kept
-from learnlab.routing.reading import Reads
+from learnlab.routing.reading import QUALITIES, Reads, checked_fields
 from learnlab.routing.tries import Tries
 from learnlab.routing.weights import Weights, data_hash, packed, unpacked
 from learnlab.store import Store, sqlfiles
@@ -25,6 +25,8 @@ PROMOTED, NOT_PROMOTED, ROLLED_BACK = "promoted", "not promoted", "rolled back"
 
 WORTH_USD = 1.0
 """What a success is worth (US dollars) where nobody says."""
+
+_MOST_DIMENSION = 100_000
 
 _OF_VERSION = "select * from routers where router_version = $version"
 
@@ -115,13 +117,14 @@ def in_use(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def worth_of(connection: duckdb.DuckDBPyConnection, version: str) -> float:
-    """Return what a success was worth (US dollars) when a router was promoted."""
+    """Return what a success was worth (US dollars) when a router was promoted; the usual where that is no amount."""
     found = connection.execute(
         "select worth_usd from promotions where challenger = $version and decision = $promoted "
         "order by promotion_no desc limit 1",
         {"version": version, "promoted": PROMOTED},
     ).fetchall()
-    return float(found[0][0]) if found and found[0][0] is not None else WORTH_USD
+    worth = found[0][0] if found else None
+    return float(worth) if worth is not None and 0 <= worth < np.inf else WORTH_USD
 
 
 def before(connection: duckdb.DuckDBPyConnection) -> list[str | None]:
@@ -151,16 +154,30 @@ def load(connection: duckdb.DuckDBPyConnection, version: str) -> Registered:
     row = rows[0]
     weights = Weights(row["router_version"], row["weights"], row["weights_hash"])
     router = unpacked(weights, row["name"], row["data_hash"])
-    try:
-        told = json.loads(row["reads"])
-        reads = Reads(tuple(told["candidates"]), told["quality"], told["encoder_key"])
-        dimension = int(told["dimension"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise RoutingError(f"router {version[:100]}: how its tries were read is not told any more") from error
+    reads, dimension = _told(row["reads"], version)
     of_row = {
         name: row[name] for name in ("router_version", "fitted_at", "learned_until", "data_hash", "n_tries")
     }
     return Registered(**of_row, reads=reads, dimension=dimension, router=router)
+
+
+def _told(text: str, version: str) -> tuple[Reads, int]:
+    """Return how the tries of a router were read, and the dimension of their vectors, as the store tells of it."""
+    try:
+        told = json.loads(text)
+        reads = Reads(checked_fields(told["candidates"]), told["quality"], told["encoder_key"])
+        dimension = told["dimension"]
+        is_whole = (
+            reads.quality in QUALITIES
+            and isinstance(reads.encoder_key, str)
+            and isinstance(dimension, int)
+            and 0 <= dimension <= _MOST_DIMENSION
+        )
+    except (ValueError, KeyError, TypeError, RecursionError, RoutingError) as error:
+        raise RoutingError(f"router {version[:100]}: how its tries were read is not told any more") from error
+    if not is_whole:
+        raise RoutingError(f"router {version[:100]}: how its tries were read is not told any more")
+    return reads, dimension
 
 
 def loaded(db: str | Path | Store = "", version: str | None = None) -> Registered | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from learnlab.events import Candidate
-from learnlab.routing.tries import Floats, Tasks, Tries
+from learnlab.routing.tries import Flags, Floats, Ints, Tasks, Tries
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,10 @@ class Expected:
     quality_error: Floats
     cost: Floats
     cost_error: Floats
+
+    def take(self, rows: Ints | Flags) -> Expected:
+        """Return what is expected on some of the tasks, by their rows or by a flag each, in that order."""
+        return Expected(self.quality[rows], self.quality_error[rows], self.cost[rows], self.cost_error[rows])
 
 
 class Fitted(Protocol):

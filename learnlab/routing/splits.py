@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
 from learnlab.routing.extra import extra
-from learnlab.routing.tries import Ints, Tasks, Tries
-
-Flags = NDArray[np.bool_]
+from learnlab.routing.tries import Flags, Ints, Tasks, Tries
 
 NEAR_DUPLICATE = 0.95
 """The cosine from which two texts count as one problem.

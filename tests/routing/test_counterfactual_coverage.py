@@ -37,7 +37,7 @@ def held(n_replays: int, n: int, **changes: Any) -> dict[tuple[str, str, str], f
         found = judged(drawn.tries)
         hopes = crossfit.expected(drawn.tries, Cells(), n_folds=3)
         for figure, seen, hoped in zip(FIGURES, (drawn.tries.quality, drawn.tries.cost), hopes, strict=True):
-            known, log = found.known(seen), found.log(seen, is_rate=figure == "quality")
+            known, log = np.isfinite(seen), found.log(seen, is_rate=figure == "quality")
             base, base_truth = (
                 estimators.logged(log),
                 drawn.truth(changes.get("policy", WORLD.policy), figure),

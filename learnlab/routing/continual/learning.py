@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from learnlab.routing.continual.memory import Memory, Way, memory
 from learnlab.routing.continual.stream import Domain, Rows
 from learnlab.routing.extra import extra
+from learnlab.routing.sona.training import one_thread
 from learnlab.routing.tries import Floats
 
 
@@ -50,21 +50,12 @@ def learn(stream: list[Domain], way: Way, seed: int, training: Training = PLAIN)
     """Return what a network expects of every domain's held-back tasks after each domain that it learned.
 
     The same seed begins with the same network, whichever the way.
+
+    Raises:
+        RoutingError: when torch is not installed.
     """
-    with _one_thread():
+    with one_thread():
         return _learned(stream, way, seed, training)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch use one thread meanwhile: on matrices this small, threads wait for each other longer than they work."""
-    torch = extra("torch")
-    n = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n)
 
 
 def _learned(stream: list[Domain], way: Way, seed: int, training: Training) -> Learned:
@@ -84,7 +75,11 @@ def _learned(stream: list[Domain], way: Way, seed: int, training: Training) -> L
 
 
 def fit(network: Any, rows: Rows, held: Memory, training: Training, seed: int) -> None:
-    """Fit a network to rows, with what the memory adds to each batch."""
+    """Fit a network to rows, with what the memory adds to each batch.
+
+    Raises:
+        RoutingError: when torch is not installed.
+    """
     torch = extra("torch")
     parameters = dict(network.named_parameters())
     optimiser = torch.optim.Adam(

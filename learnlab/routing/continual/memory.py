@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -138,8 +138,3 @@ _MEMORIES = {NAIVE: Memory, EWC: _Ewc, EWC_PLUS: _EwcPlus, REPLAY: _Replay, JOIN
 def memory(way: Way, seed: int) -> Memory:
     """Return what a way to learn begins a stream with."""
     return _MEMORIES[way.method](way, seed)
-
-
-def set_to(way: Way, **changes: Any) -> Way:
-    """Return a way with other settings."""
-    return replace(way, **changes)

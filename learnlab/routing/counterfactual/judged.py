@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from learnlab.errors import RoutingError
 from learnlab.routing.counterfactual.estimators import Log
-from learnlab.routing.tries import Flags, Floats, Tries
+from learnlab.routing.tries import Floats, Ints, Tries
 
 LEAST_SHARE = 0.5
 """Below this share of tries with a propensity nothing is judged: the answer would hold for a minority alone."""
@@ -47,17 +47,13 @@ class Judged:
             return float("nan")
         return float((times.max() - times.min()) / np.timedelta64(1, "s")) / 86_400
 
-    def known(self, figure: Floats) -> Flags:
-        """Return which tries have a figure (a row a try); the others are left out, as if they were missing by lot."""
-        return np.isfinite(figure)
-
     def log(self, figure: Floats, *, is_rate: bool = False) -> Log:
         """Return the log of the tries whose figure is known, their groups numbered from 0.
 
         Raises:
             RoutingError: when a logged propensity is not above 0 and at most 1.
         """
-        rows, tries = self.known(figure), self.tries
+        rows, tries = np.isfinite(figure), self.tries
         group = np.unique(tries.tasks.group[tries.task[rows]], return_inverse=True)[1]
         return Log(
             figure[rows], tries.candidate[rows], tries.propensity[rows], group.astype(np.int64), is_rate
@@ -118,14 +114,14 @@ def earlier_and_later(found: Judged, share: float) -> tuple[Tries, Judged]:
     cut = round(share * len(order))
     if not 0 < cut < len(order):
         raise RoutingError(f"{len(order)} tries are too few to learn from some and judge by the others")
-    earlier, later = (_alone(tries.take(rows)) for rows in (order[:cut], order[cut:]))
+    earlier, later = (_alone(tries, rows) for rows in (order[:cut], order[cut:]))
     return earlier, Judged(later, len(later))
 
 
-def _alone(tries: Tries) -> Tries:
-    """Return tries with their own tasks alone."""
-    rows, task = np.unique(tries.task, return_inverse=True)
-    return replace(tries, tasks=tries.tasks.take(rows), task=task.astype(np.int64))
+def _alone(tries: Tries, rows: Ints) -> Tries:
+    """Return some tries with their own tasks alone."""
+    some = tries.take(rows)
+    return some.of_tasks(np.unique(some.task))
 
 
 def _from(lacking: Mapping[str, int] | None) -> str:

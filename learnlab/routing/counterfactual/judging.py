@@ -12,7 +12,7 @@ from learnlab.intervals import TOO_FEW, Interval
 from learnlab.routing.counterfactual import crossfit, estimators
 from learnlab.routing.counterfactual.estimators import Log
 from learnlab.routing.counterfactual.judged import Judged
-from learnlab.routing.counterfactual.overlap import Overlap, overlap
+from learnlab.routing.counterfactual.overlap import Overlap, kinds, overlap
 from learnlab.routing.counterfactual.policies import AS_LOGGED, Other
 from learnlab.routing.counterfactual.ratios import Ratio, difference
 from learnlab.routing.router import Router
@@ -73,13 +73,13 @@ def judge(judged: Judged, policies: Sequence[Other], model: Router, *, seed: int
     """
     tries = judged.tries
     targets = [policy.probabilities(tries.tasks)[tries.task] for policy in policies]
-    kinds = tries.tasks.known["task_type"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
+    kind = kinds(tries.tasks)[tries.task]
     everything = judged.log(np.zeros(len(tries)))
-    supports = [overlap(everything, target, kinds[tries.task]) for target in targets]
+    supports = [overlap(everything, target, kind) for target in targets]
     hopes = crossfit.expected(tries, model, seed=seed)
     rows: list[dict[str, object]] = []
     for figure, seen, hoped in zip(FIGURES, (tries.quality, tries.cost), hopes, strict=True):
-        known = judged.known(seen)
+        known = np.isfinite(seen)
         if not known.any():
             continue
         log = judged.log(seen, is_rate=figure == "quality" and _is_rate(seen[known]))

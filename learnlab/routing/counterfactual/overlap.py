@@ -9,7 +9,7 @@ import numpy as np
 from learnlab.intervals import TOO_FEW, Interval
 from learnlab.routing.counterfactual.estimators import Log, kish
 from learnlab.routing.counterfactual.ratios import ratio
-from learnlab.routing.tries import Floats, Ints
+from learnlab.routing.tries import Floats, Ints, Tasks
 
 HARDLY = 0.02
 """A choice is hardly ever made on a kind of task when the log made it in less than this share of its tries."""
@@ -71,6 +71,11 @@ def is_off(mean: Interval) -> bool:
     False
     """
     return abs(mean.estimate - 1) > _RARE * (mean.high - mean.low) / 2
+
+
+def kinds(tasks: Tasks) -> Ints:
+    """Return the kind of each task, its task type as a number from 0; all whose type is unknown (null) are one kind."""
+    return tasks.known["task_type"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
 
 
 def overlap(log: Log, target: Floats, kind: Ints) -> Overlap:

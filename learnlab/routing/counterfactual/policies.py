@@ -9,6 +9,7 @@ import numpy as np
 
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
+from learnlab.routing.narrowing import identity
 from learnlab.routing.policy import Policy
 from learnlab.routing.router import Fitted
 from learnlab.routing.tries import Floats, Tasks
@@ -58,11 +59,11 @@ def following(
     Raises:
         RoutingError: when the router has a candidate that the log does not know.
     """
-    places = {_named(candidate): at for at, candidate in enumerate(candidates)}
-    missing = [candidate for candidate in fitted.candidates if _named(candidate) not in places]
+    places = {identity(candidate): at for at, candidate in enumerate(candidates)}
+    missing = [candidate for candidate in fitted.candidates if identity(candidate) not in places]
     if missing:
         raise RoutingError(f"the router {fitted.name!r} may choose what the log never names: {missing[0]!r}")
-    columns = [places[_named(candidate)] for candidate in fitted.candidates]
+    columns = [places[identity(candidate)] for candidate in fitted.candidates]
 
     def probabilities(tasks: Tasks) -> Floats:
         chances = np.zeros((len(tasks), len(candidates)))
@@ -70,7 +71,3 @@ def following(
         return chances
 
     return Other(name or fitted.name, probabilities)
-
-
-def _named(candidate: Candidate) -> tuple[object, ...]:
-    return candidate.model, candidate.tier, candidate.pool

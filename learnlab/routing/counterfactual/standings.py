@@ -13,7 +13,7 @@ from learnlab.intervals import TOO_FEW, Interval
 from learnlab.routing.counterfactual import crossfit
 from learnlab.routing.counterfactual.estimators import Log
 from learnlab.routing.counterfactual.judged import judged
-from learnlab.routing.counterfactual.overlap import overlap
+from learnlab.routing.counterfactual.overlap import kinds, overlap
 from learnlab.routing.counterfactual.policies import AS_LOGGED
 from learnlab.routing.counterfactual.ratios import Ratio, difference, ratio
 from learnlab.routing.evaluate.frontier import hull, prices
@@ -107,12 +107,12 @@ def standings(
     if reference not in choices:
         raise RoutingError(f"the reference {reference!r} is none of the routers {list(choices)}")
     log, at = of.log(), np.arange(len(of.tries))
-    kind = of.tries.tasks.known["task_type"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
+    kind = kinds(of.tries.tasks)[of.tries.task]
     logged = _ratios(of.tries.quality, np.nan_to_num(of.tries.cost), log, preference)
     own = {AS_LOGGED: _Own(logged, float(len(log)), "")}
     for name, choice in choices.items():
         place = choice[of.tries.task]
-        support = overlap(log, np.eye(len(of.tries.candidates))[place], kind[of.tries.task])
+        support = overlap(log, np.eye(len(of.tries.candidates))[place], kind)
         if support.is_identified and support.n_effective >= TOO_FEW:
             found = _ratios(of.quality[at, place], of.cost[at, place], log, preference)
             own[name] = _Own(found, support.n_effective, support.note)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -187,7 +186,7 @@ def _priced(of: Outcomes) -> Ints:
 def _swept(expected: Expected, of: Outcomes, worth: Floats) -> tuple[Floats, Floats]:
     """Return the qualities and the costs of the choices at each worth, over the priced tasks: (tasks, worths)."""
     rows = _priced(of)
-    known = replace(expected, quality=expected.quality[rows], cost=expected.cost[rows])
+    known = expected.take(rows)
     chosen = np.column_stack([best(known, PriceOfQuality(float(one))) for one in worth])
     return (
         np.take_along_axis(of.quality[rows], chosen, axis=1),

@@ -49,8 +49,4 @@ class Held:
 
 
 def _taken(judged: Expected | Choice, rows: Ints | NDArray[np.bool_]) -> Expected | Choice:
-    if not isinstance(judged, Expected):
-        return judged[rows]
-    return Expected(
-        judged.quality[rows], judged.quality_error[rows], judged.cost[rows], judged.cost_error[rows]
-    )
+    return judged.take(rows) if isinstance(judged, Expected) else judged[rows]

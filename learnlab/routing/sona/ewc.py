@@ -37,6 +37,9 @@ def fisher(network: Any, inputs: Any, information: Callable[[Any], Any]) -> dict
     Rows must not meet within the network (no batch norm), and no layer is passed twice. Linear layers take their
     short way: the gradient of a row is the product of the layer's input and the gradient of its output, so its square
     is the product of their squares.
+
+    Raises:
+        RoutingError: when torch is not installed.
     """
     torch = extra("torch")
     parameters = {name: value for name, value in network.named_parameters() if value.requires_grad}

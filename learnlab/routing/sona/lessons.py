@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from learnlab.routing.sona.past import Told
+from learnlab.routing.shrinkage import tally
+from learnlab.routing.sona.past import LEAST_COST, Told
 from learnlab.routing.sona.training import Lesson
 from learnlab.routing.tries import Floats, Tries
-
-_LOWEST = 1e-9
 
 
 def lesson_of(tries: Tries, told: Told) -> Lesson:
@@ -19,8 +18,8 @@ def lesson_of(tries: Tries, told: Told) -> Lesson:
     quality, cost = tries.matrix()
     n_quality = counts(tries, tries.quality) * np.isfinite(told.quality.mean)
     n_cost = counts(tries, np.where(tries.cost > 0, tries.cost, np.nan)) * (told.cost.mean > 0)
-    log_cost = np.log(np.maximum(np.nan_to_num(cost), _LOWEST))
-    looked_up = np.log(np.maximum(np.nan_to_num(told.cost.mean, nan=1.0), _LOWEST))
+    log_cost = np.log(np.maximum(np.nan_to_num(cost), LEAST_COST))
+    looked_up = np.log(np.maximum(np.nan_to_num(told.cost.mean, nan=1.0), LEAST_COST))
     apart = (log_cost - looked_up)[n_cost > 0]
     spread = float(np.clip(apart.std(), 0.1, 5.0)) if len(apart) > 1 else 1.0
     return Lesson(
@@ -35,7 +34,4 @@ def lesson_of(tries: Tries, told: Told) -> Lesson:
 
 def counts(tries: Tries, figure: Floats) -> Floats:
     """Return how many tries of each candidate on each task have a known figure: (tasks, candidates)."""
-    there = np.isfinite(figure)
-    shape = len(tries.tasks), len(tries.candidates)
-    at = tries.task[there] * shape[1] + tries.candidate[there]
-    return np.bincount(at, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+    return tally(tries.task, tries.candidate, figure, (len(tries.tasks), len(tries.candidates))).n

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
+from learnlab.routing.shrinkage import tally
 from learnlab.routing.tries import Floats, Ints, Tries
 
 MOST = 20_000
@@ -49,24 +50,22 @@ class Bank:
     def of(cls, tries: Tries) -> Bank:
         """Return the bank of the newest tasks that have a text and a known quality."""
         tasks = tries.tasks
-        there = np.isfinite(tries.quality)
-        at = tries.task[there] * len(tries.candidates) + tries.candidate[there]
         shape = len(tasks), len(tries.candidates)
-        size = shape[0] * shape[1]
-        n = np.bincount(at, minlength=size).reshape(shape)
-        total = np.bincount(at, tries.quality[there], size).reshape(shape)
+        seen = tally(tries.task, tries.candidate, tries.quality, shape)
         newest = np.full(len(tasks), -1, dtype=np.int64)
         newest[tries.task] = np.arange(len(tries))
         has = (
-            n.any(axis=1) & tasks.vectors.any(axis=1) if tasks.vectors.shape[1] else np.zeros(shape[0], bool)
+            seen.n.any(axis=1) & tasks.vectors.any(axis=1)
+            if tasks.vectors.shape[1]
+            else np.zeros(shape[0], bool)
         )
         rows = np.flatnonzero(has)
         rows = np.sort(rows[np.argsort(newest[rows], kind="stable")][-MOST:])
         return cls(
             np.ascontiguousarray(tasks.vectors[rows]),
             tasks.group[rows],
-            total[rows].astype(np.float32),
-            n[rows].astype(np.float32),
+            seen.total[rows].astype(np.float32),
+            seen.n[rows].astype(np.float32),
         )
 
     def near(self, vectors: NDArray[np.float32], group: Ints, looked_up: Floats) -> NDArray[np.float32]:

@@ -89,7 +89,7 @@ def weights_of(arrays: Arrays, shape: Shape) -> dict[str, Singles]:
 
 
 def outputs(weights: dict[str, Singles], inputs: Singles) -> Singles:
-    """Return what a network of these weights gives, computed by numpy: one task takes microseconds, torch ten times that.
+    """Return what a network of these weights gives, computed by numpy: for one task several times as quick as torch.
 
     `weights` are by the names of the network's parameters; `inputs` and the answer as in `Shape`.
     """

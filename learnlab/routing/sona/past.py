@@ -18,7 +18,8 @@ from learnlab.routing.tries import Ints, Tasks, Tries
 FOLDS = 5
 """Parts of the tasks learned from; each is told of by the others alone, as a new task would be."""
 
-_LOWEST = 1e-9
+LEAST_COST = 1e-9
+"""US dollars that a cost counts as at least, so that it has a logarithm."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class Past:
         return _told(quality, cost, near, surface.of_tasks(tasks))
 
     def tell_its_own(self, surface: Surface) -> Told:
-        """Return what is told of the past's own tasks: by the tries of other folds, and by texts of other groups."""
+        """Return what is told of the past's own tasks: by the tries of other folds, and by texts of other groups.
+
+        Where a change lies is found by the tries of all of them: a task near one may say where, by its own outcome.
+        """
         return _told(*self._of_its_own, surface.of_tasks(self.tries.tasks))
 
     @cached_property
@@ -91,7 +95,7 @@ def log_odds(share: np.ndarray) -> np.ndarray:
 
 def _told(quality: Means, cost: Means, near: Singles, columns: Singles) -> Told:
     base = log_odds(quality.mean)
-    offsets = [base, np.log(np.maximum(cost.mean, _LOWEST))]
+    offsets = [base, np.log(np.maximum(cost.mean, LEAST_COST))]
     beside = log_odds(near) - base[:, :, None]
     n, *wide = beside.shape
     whole = [*offsets, beside.reshape(n, int(np.prod(wide))), columns]

@@ -24,8 +24,8 @@ REMEMBERED = 150
 """Batches before the end of training that EWC++ observes: of earlier ones that average would keep 1 part in 2,000."""
 
 STRENGTH = 100.0
-"""EWC++'s λ, as it was chosen on a part of real questions that nothing is judged by
-(docs/decisions/0026-continual-learning.md)."""
+"""EWC++'s λ, as it was chosen on a part of real questions that nothing is judged by, for the network and the decay of
+docs/decisions/0026-continual-learning.md; for SONA's own network and `DECAY` no other was tried."""
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,19 @@ def train(
     It begins with `start` where given, else anew. `elastic` holds what was learned before (EWC++), and observes;
     afterwards its anchor stands here.
 
-    The loss is the mean over tries of the cross-entropy of quality and of half the squared error of log cost in
-    units of its spread. Optimiser: AdamW (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization",
+    The loss is the cross-entropy of quality and half the squared error of log cost in units of its spread, added up
+    over the tries of a batch and divided by `BATCH`, which is a mean over tasks. Optimiser: AdamW (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization",
     2019) with a rate that rises and falls once.
 
     Raises:
         RoutingError: when torch is not installed.
     """
-    with _one_thread():
+    with one_thread():
         return _trained(lesson, shape, method, seed, elastic, start)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let torch compute on one thread: batches this small are slower on two, and much slower on busy ones."""
     torch = extra("torch")
     before = torch.get_num_threads()

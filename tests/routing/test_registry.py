@@ -244,9 +244,39 @@ def test_nothing_but_the_kinds_of_the_table_is_made():
     assert kept.taken({"a": np.zeros((2, 3), dtype=np.float32)}, "a", (None, 3)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("told", ['{"candidates": ["model_tier"]}', "[]", '"x"'])
+@pytest.mark.parametrize(
+    "told",
+    [
+        '{"candidates": ["model_tier"]}',
+        "[]",
+        '"x"',
+        {"candidates": ["evil"]},
+        {"candidates": [["model"]]},
+        {"quality": 7},
+        {"quality": {"a": 1}},
+        {"encoder_key": {"a": 1}},
+        {"dimension": -3},
+        {"dimension": 10**13},
+        {"dimension": float("inf")},
+        {"dimension": None},
+    ],
+)
 def test_what_the_row_says_of_reading_must_be_whole(con, told):
     one = fit()
-    registry.keep(con, replace(one, row=one.row | {"reads": told}))
+    text = told if isinstance(told, str) else json.dumps(json.loads(one.row["reads"]) | told)
+    registry.keep(con, replace(one, row=one.row | {"reads": text.replace("Infinity", "1e400")}))
     with pytest.raises(RoutingError, match="how its tries were read"):
         registry.load(con, one.router_version)
+
+
+@pytest.mark.parametrize("worth", [-5.0, float("nan"), float("inf"), None])
+def test_a_worth_that_is_no_amount_is_the_usual(con, worth):
+    row = {
+        "decision": registry.PROMOTED,
+        "challenger": "a",
+        "in_use": "a",
+        "worth_usd": worth,
+        "reason": "a test",
+    }
+    registry.note(con, row)
+    assert registry.worth_of(con, "a") == registry.WORTH_USD

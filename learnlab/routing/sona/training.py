@@ -83,8 +83,8 @@ def train(
     afterwards its anchor stands here.
 
     The loss is the cross-entropy of quality and half the squared error of log cost in units of its spread, added up
-    over the tries of a batch and divided by `BATCH`, which is a mean over tasks. Optimiser: AdamW (I. Loshchilov and F. Hutter, "Decoupled weight decay regularization",
-    2019) with a rate that rises and falls once.
+    over the tries of a batch and divided by `BATCH`, which is a mean over tasks. Optimiser: AdamW (I. Loshchilov and
+    F. Hutter, "Decoupled weight decay regularization", 2019) with a rate that rises and falls once.
 
     Raises:
         RoutingError: when torch is not installed.

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from learnlab.events import Candidate
+from learnlab.routing.baselines.neighbours import Memory, Near, Seen
 from learnlab.routing.baselines.tables import BY_TYPE, Table, cost_table, quality_table
-from learnlab.routing.neighbours import Memory, Near, Seen
 from learnlab.routing.router import Expected
 from learnlab.routing.shrinkage import Means
 from learnlab.routing.tries import Floats, Ints, Tasks, Tries

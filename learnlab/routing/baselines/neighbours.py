@@ -16,13 +16,11 @@ _PIECE = 8_000_000
 
 class Seen(NamedTuple):
     """What one candidate came to, an entry a task with any known quality: its place among the tasks, mean
-    quality, number of known qualities, mean cost (NaN where unknown), and when the last of its tries began."""
+    quality, and number of known qualities."""
 
     task: Ints
     quality: Floats
     n: Floats
-    cost: Floats
-    at: NDArray[np.datetime64]
 
 
 class Near(NamedTuple):
@@ -48,19 +46,16 @@ class Memory:
         places = range(len(kept.candidates))
         return cls(kept.tasks, tuple(_seen(kept.take(kept.candidate == place)) for place in places))
 
-    def near(
-        self, tasks: Tasks, k: int, as_of: NDArray[np.datetime64] | None = None
-    ) -> Iterator[tuple[slice, list[Near]]]:
+    def near(self, tasks: Tasks, k: int) -> Iterator[tuple[slice, list[Near]]]:
         """Yield, for pieces of the tasks, the k nearest entries of each candidate, in no order among themselves.
 
-        Nothing of a task's own group is near it, nor anything of a task without a vector; with `as_of`, a moment
-        a task, only what began before that moment is, so nothing without a time. A negative group is nobody's.
+        Nothing of a task's own group is near it, nor anything of a task without a vector. A negative group is
+        nobody's.
         """
         step = max(1, _PIECE // max(len(self.tasks), 1))
         for start in range(0, len(tasks), step):
             piece = slice(start, min(start + step, len(tasks)))
-            alike = self._similarity(tasks, piece)
-            yield piece, self._nearest(alike, k, None if as_of is None else as_of[piece])
+            yield piece, self._nearest(self._similarity(tasks, piece), k)
 
     def _similarity(self, tasks: Tasks, piece: slice) -> NDArray[np.float32]:
         """Return the cosine of each task and each remembered one, -inf within a group: (tasks, remembered)."""
@@ -72,25 +67,16 @@ class Memory:
         alike[~vectors.any(axis=1)] = -np.inf
         return np.asarray(alike)
 
-    def _nearest(
-        self, alike: NDArray[np.float32], k: int, as_of: NDArray[np.datetime64] | None
-    ) -> list[Near]:
+    def _nearest(self, alike: NDArray[np.float32], k: int) -> list[Near]:
+        """Return the nearest entries of each candidate; those that were tried on the same tasks share theirs."""
         found: list[Near] = []
         for place, seen in enumerate(self.seen):
-            twin = next((at for at in range(place) if _is_same(self.seen[at], seen, as_of)), None)
-            found.append(_top(alike, seen, k, as_of) if twin is None else found[twin])
+            twin = next((at for at in range(place) if np.array_equal(self.seen[at].task, seen.task)), None)
+            found.append(_top(alike[:, seen.task], k) if twin is None else found[twin])
         return found
 
 
-def _is_same(one: Seen, other: Seen, as_of: NDArray[np.datetime64] | None) -> bool:
-    """Return whether the nearest entries of one candidate are those of the other."""
-    return np.array_equal(one.task, other.task) and (as_of is None or np.array_equal(one.at, other.at))
-
-
-def _top(alike: NDArray[np.float32], seen: Seen, k: int, as_of: NDArray[np.datetime64] | None) -> Near:
-    columns = alike[:, seen.task]
-    if as_of is not None:
-        columns[~(seen.at[None, :] < as_of[:, None])] = -np.inf
+def _top(columns: NDArray[np.float32], k: int) -> Near:
     n = columns.shape[1]
     every = np.broadcast_to(np.arange(n), columns.shape)
     entry = np.argpartition(columns, n - k, axis=1)[:, n - k :] if n > k else every
@@ -112,14 +98,5 @@ def _seen(tries: Tries) -> Seen:
     order = np.argsort(tries.task, kind="stable")
     task, first, n = np.unique(tries.task[order], return_index=True, return_counts=True)
     if not len(task):
-        return Seen(task, np.zeros(0), np.zeros(0), np.zeros(0), tries.started_at[:0])
-    priced = np.isfinite(tries.cost)[order].astype(np.float64)
-    paid = np.add.reduceat(np.where(priced > 0, tries.cost[order], 0.0), first)
-    n_priced = np.add.reduceat(priced, first)
-    return Seen(
-        task,
-        np.add.reduceat(tries.quality[order], first) / n,
-        n.astype(np.float64),
-        np.where(n_priced > 0, paid / np.maximum(n_priced, 1), np.nan),
-        np.maximum.reduceat(tries.started_at[order], first),
-    )
+        return Seen(task, np.zeros(0), np.zeros(0))
+    return Seen(task, np.add.reduceat(tries.quality[order], first) / n, n.astype(np.float64))

@@ -23,7 +23,7 @@ DTYPES = ("float32", "float64", "int64")
 _LOOKUPS = "learnlab.routing.baselines.kept"
 
 _HOMES = {
-    "sona": "learnlab.routing.sona",
+    "sona": "learnlab.routing.sona.kept",
     "best_single": _LOOKUPS,
     "lookup": _LOOKUPS,
     "lookup_by_repo": _LOOKUPS,

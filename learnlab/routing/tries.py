@@ -30,6 +30,9 @@ KNOWN = pl.Schema(
 `complexity_score` is null where nobody gave one. Nothing that is known only afterwards has a column here.
 """
 
+SIZES = ("file_count", "estimated_tokens", "n_characters")
+"""The sizes among them, which routers take the logarithms of."""
+
 
 @dataclass(frozen=True)
 class Tasks:

@@ -13,8 +13,8 @@ from routing_worlds import REPOS, TYPES, tasks
 
 from learnlab.errors import RoutingError
 from learnlab.routing.sona.familiar import REASONS, Familiar
-from learnlab.routing.sona.surface import FARTHEST, SIZES, Surface
-from learnlab.routing.tries import KNOWN, Tasks
+from learnlab.routing.sona.surface import FARTHEST, Surface
+from learnlab.routing.tries import KNOWN, SIZES, Tasks
 
 pytestmark = pytest.mark.filterwarnings("error")
 LEARNED = tasks(300, 1)

@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 
 from learnlab.routing.shrinkage import Cells
-from learnlab.routing.tries import Floats, Tasks
+from learnlab.routing.tries import SIZES, Floats, Tasks
 
 KINDS = ("task_type", "repo")
-SIZES = ("file_count", "estimated_tokens", "n_characters")
 
 MOST_KINDS = 60
 """Values of a column that have a flag of their own: the commonest ones; the others, and new ones, have none."""

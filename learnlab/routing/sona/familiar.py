@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnlab.routing.kept import Arrays, taken
-from learnlab.routing.sona.surface import LEAST_TASKS, SIZES
-from learnlab.routing.tries import Flags, Tasks
+from learnlab.routing.sona.surface import LEAST_TASKS
+from learnlab.routing.tries import SIZES, Flags, Tasks
 
 ENOUGH_REPOS = 3
 """Repos learned from before a new one is taken to be like them: how much repos differ is known then."""
@@ -32,7 +32,7 @@ REASONS = (
 class Familiar:
     """What was learned from, as far as it decides whether a task is like it.
 
-    `least` and `most` bound the logarithms of the sizes (`surface.SIZES`) of 98 % of the tasks.
+    `least` and `most` bound the logarithms of the sizes (`tries.SIZES`) of 98 % of the tasks.
     """
 
     task_types: frozenset[str]

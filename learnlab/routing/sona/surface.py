@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
 from learnlab.routing.kept import Arrays, taken
-from learnlab.routing.tries import Tasks
-
-SIZES = ("file_count", "estimated_tokens", "n_characters")
-"""Counts, of which the logarithm is taken."""
+from learnlab.routing.tries import SIZES, Tasks
 
 LEAST_TASKS = 5
 """Tasks that a task type or repo must have to get a column of its own; the others share none."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from learnlab.routing.sona.calibration import Calibration
 from learnlab.routing.sona.lessons import lesson_of
 from learnlab.routing.sona.network import Shape, Singles, outputs
 from learnlab.routing.sona.past import Past, folds
+from learnlab.routing.sona.platt import Platt
 from learnlab.routing.sona.surface import Surface
 from learnlab.routing.sona.training import Lesson, Method, train
 from learnlab.routing.tries import Floats
@@ -36,7 +36,7 @@ class Tuned:
 
     method: Method
     loss: float
-    calibration: Calibration
+    calibration: Platt
     losses: Floats = field(repr=False, compare=False)
     """The loss of each task, all its tries together."""
 
@@ -84,7 +84,7 @@ def _tried(lesson: Lesson, fold: np.ndarray, method: Method, seed: int) -> Tuned
         learned, judged = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
         weights = train(lesson.take(learned), shape, method, seed)
         said[judged] = outputs(weights, lesson.inputs[judged])
-    calibration = Calibration.fitted(
+    calibration = Platt.fitted(
         said[:, :k].astype(float), lesson.quality.astype(float), lesson.n_quality.astype(float)
     )
     losses = _losses(lesson, said)

@@ -1,4 +1,4 @@
-"""Calibration: a known distortion is undone, few tries change little, candidates do not meet."""
+"""Platt scaling: a known distortion is undone, few tries change little, candidates do not meet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learnlab.errors import RoutingError
-from learnlab.routing.sona.calibration import Calibration
+from learnlab.routing.sona.platt import Platt
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -21,7 +21,7 @@ def said_and_seen(n: int, slope: float, shift: float, seed: int = 0) -> tuple[np
 @pytest.mark.parametrize(("slope", "shift"), [(0.5, 0.0), (1.0, -1.0), (1.5, 0.7)])
 def test_a_known_distortion_is_found(slope, shift):
     said, seen = said_and_seen(8000, slope, shift)
-    found = Calibration.fitted(said, seen, np.ones_like(seen))
+    found = Platt.fitted(said, seen, np.ones_like(seen))
     assert found.slope[0] == pytest.approx(slope, abs=0.1)
     assert found.shift[0] == pytest.approx(shift, abs=0.1)
     assert found.of(said) == pytest.approx(found.slope * said + found.shift)
@@ -30,7 +30,7 @@ def test_a_known_distortion_is_found(slope, shift):
 def test_it_is_the_maximum_of_its_posterior():
     """No small step from what was found is better; the penalties are 20 (slope − 1)² / 2 and 5 shift² / 2."""
     said, seen = said_and_seen(60, 0.3, 1.0)
-    found = Calibration.fitted(said, seen, np.ones_like(seen))
+    found = Platt.fitted(said, seen, np.ones_like(seen))
 
     def loss(slope: float, shift: float) -> float:
         z = slope * said + shift
@@ -43,20 +43,20 @@ def test_it_is_the_maximum_of_its_posterior():
 
 def test_few_tries_change_little_and_none_nothing():
     said, seen = np.array([[3.0], [-3.0]]), np.array([[0.0], [1.0]])
-    found = Calibration.fitted(said, seen, np.ones_like(seen))
+    found = Platt.fitted(said, seen, np.ones_like(seen))
     assert 0.6 < found.slope[0] < 1
     for n, log_odds in ((np.zeros_like(seen), said), (np.ones_like(seen), np.full_like(said, np.nan))):
-        nothing = Calibration.fitted(log_odds, seen, n)
+        nothing = Platt.fitted(log_odds, seen, n)
         assert (nothing.slope[0], nothing.shift[0]) == (1.0, 0.0)
 
 
 def test_each_candidate_for_itself_and_a_try_counts_as_often_as_it_was_made():
     (one, seen_one), (two, seen_two) = said_and_seen(500, 0.4, 0.5), said_and_seen(500, 1.4, -0.5, seed=1)
-    both = Calibration.fitted(np.hstack([one, two]), np.hstack([seen_one, seen_two]), np.ones((500, 2)))
-    alone = Calibration.fitted(two, seen_two, np.ones((500, 1)))
+    both = Platt.fitted(np.hstack([one, two]), np.hstack([seen_one, seen_two]), np.ones((500, 2)))
+    alone = Platt.fitted(two, seen_two, np.ones((500, 1)))
     assert both.slope[1] == alone.slope[0]
-    twice = Calibration.fitted(two, seen_two, np.full((500, 1), 2.0))
-    repeated = Calibration.fitted(np.tile(two, (2, 1)), np.tile(seen_two, (2, 1)), np.ones((1000, 1)))
+    twice = Platt.fitted(two, seen_two, np.full((500, 1), 2.0))
+    repeated = Platt.fitted(np.tile(two, (2, 1)), np.tile(seen_two, (2, 1)), np.ones((1000, 1)))
     assert twice.slope == pytest.approx(repeated.slope, abs=1e-5)
     assert twice.shift == pytest.approx(repeated.shift, abs=1e-5)
 
@@ -64,17 +64,17 @@ def test_each_candidate_for_itself_and_a_try_counts_as_often_as_it_was_made():
 @pytest.mark.parametrize("outcome", [0.0, 1.0])
 def test_all_alike_against_what_was_said_never_turns_the_order_round(outcome):
     said = np.linspace(-9, 9, 2000)[:, None]
-    found = Calibration.fitted(said, np.full_like(said, outcome), np.ones_like(said))
+    found = Platt.fitted(said, np.full_like(said, outcome), np.ones_like(said))
     assert 0.05 <= found.slope[0] < 2
     assert (found.shift[0] > 1) == (outcome == 1.0)
-    reversed_ = Calibration.fitted(said, (said < 0).astype(float), np.ones_like(said))
+    reversed_ = Platt.fitted(said, (said < 0).astype(float), np.ones_like(said))
     assert reversed_.slope[0] == pytest.approx(0.05)
 
 
 def test_what_is_kept_comes_back():
     said, seen = said_and_seen(50, 0.5, 0.1)
-    found = Calibration.fitted(said, seen, np.ones_like(seen))
-    again = Calibration.restored(found.arrays(), 1)
+    found = Platt.fitted(said, seen, np.ones_like(seen))
+    again = Platt.restored(found.arrays(), 1)
     assert np.array_equal(again.of(said), found.of(said))
     with pytest.raises(RoutingError, match=r"calibration\.slope"):
-        Calibration.restored(found.arrays(), 2)
+        Platt.restored(found.arrays(), 2)

@@ -33,7 +33,7 @@ def streams(n_seeds: int) -> pl.DataFrame:
     """Return the expected regret a task of each router, with what SONA saves: a row a router and part of the stream."""
     found = []
     for seed in range(n_seeds):
-        # Without vectors: the fleet's texts say no more than type and repo, so neighbours are the best single one.
+        # Without vectors, as the fleet's texts say no more than type and repo; neighbours know nothing then.
         routers = [*(one for one in baselines() if one.name != "knn"), Sona(seed)]
         found.append(regrets(*fleet(seed), routers, WORTH_USD).with_columns(seed=pl.lit(seed)))
     whole = pl.concat(found)

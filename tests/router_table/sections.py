@@ -73,7 +73,8 @@ def of_questions() -> str:
 {N_SEEDS} splits of 80/20, near-duplicate questions on one side; two models, no costs. APGR is the area under the curve
 of the gap recovered over the share of strong calls (by lot: 0.5); CPT is the share of strong calls that recovers so much
 of the gap. Intervals (95 %) are over questions and splits, paired. The aims were 0.75 on MMLU by the text alone and 0.78
-with the subject.
+with the subject. That SONA sees a text through its neighbours was decided on two splits of these MMLU questions (decision
+27), and its interval does not know of that.
 
 {_markdown(heads, rows)}
 """
@@ -180,7 +181,8 @@ def of_fleet() -> str:
 {N_SEEDS} fleets of 20,000 executions in 90 days; every day is routed by what the days before told, a success being
 worth {fleet.WORTH_USD:g} dollar. On day {fleet.DRIFT_DAY} the medium tier gets worse at one task type and the large one
 dearer. Regret is against the known best tier. Baselines learn anew every day from everything; SONA looks at what came
-every day, and its network learns the new with EWC++ once a week. Intervals are over days and fleets, paired.
+every day, and its network learns the new with EWC++ once a week. No router is given vectors of texts; kNN, which goes by
+them alone, is left out. Intervals are over days and fleets, paired.
 
 {_markdown(heads, rows)}
 """

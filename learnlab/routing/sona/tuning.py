@@ -26,7 +26,7 @@ METHODS = (
 DIRECTIONS = 32
 """Directions of the text that a method may use besides the nearest texts, where there are texts."""
 
-FOLDS, MOST_TASKS = 3, 8_000
+FOLDS, MOST_TASKS = 3, 5_000
 """Parts that take turns in being judged, and tasks (the newest) that methods are tried on."""
 
 

@@ -65,8 +65,10 @@ def standings(table: pl.DataFrame, *, is_estimated: bool) -> Figure:
         ticks = alt.Chart(known).mark_tick(thickness=2.5, size=22, color=TRUTH_COLOUR, orient="vertical")
         chart += ticks.encode(x=alt.X("true_value:Q"), y=marks.rows_of("router"), tooltip=tips)
         subtitle[1] += " · red tick: the truth"
-    says = "What each router comes to on tasks it has not learned from, in US dollars a task, with 95 % intervals."
-    return marks.finished(chart, "What each router comes to", subtitle, says)
+    says = (
+        "What each router yields on tasks it has not learned from, in US dollars a task, with 95 % intervals."
+    )
+    return marks.finished(chart, "What each router yields", subtitle, says)
 
 
 def curves(swept: pl.DataFrame, table: pl.DataFrame, reference: str, *, is_estimated: bool) -> Figure:
@@ -107,7 +109,7 @@ def curves(swept: pl.DataFrame, table: pl.DataFrame, reference: str, *, is_estim
         )
         layers.append(words.encode(x=COST.x(), y=QUALITY.y(), text="router:N", color=alt.value(marks.PALE)))
     subtitle = [
-        f"{_HOW[is_estimated]} · a point a price of quality, large on the hull (picked in hindsight)",
+        f"{_HOW[is_estimated]} · small: a price of quality; large: on the hull (in hindsight)",
         "diamonds: the choices at this page's worth, with 95 % intervals; the lines are about as unsure",
     ]
     says = "Success rate against cost of a task, a line a router over all prices of quality."

@@ -45,7 +45,7 @@ def texts(found: Experiment) -> str:
     if not has.any():
         return (
             "No text has a vector: routers go by task type, repo and sizes alone, and kNN knows no neighbours. "
-            "`learnlab encode` makes vectors."
+            "Vectors are made by: learnlab encode."
         )
     return f"{shown(has.mean(), 'rate')} of the tasks have a text with a vector, by which routers know similar tasks."
 
@@ -121,7 +121,8 @@ def best(found: Experiment, on: Judged) -> str:
     top = max(told, key=lambda row: row["mean_value"])
     value = estimated(top, "mean_value", "usd", "n_judged")
     return (
-        f"Where a success is worth {worth}, {top['router']} comes to most: {value} a task. {gain(found, on)}"
+        f"Where a success is worth {worth}, {top['router']} yields most: {value} a task, less its cost. "
+        f"{gain(found, on)}"
     )
 
 
@@ -131,7 +132,7 @@ def gain(found: Experiment, on: Judged) -> str:
     if not row or row["value_gain"] is None:
         return f"SONA and {found.reference} could not be compared."
     figure = estimated(row, "value_gain", "usd", "n_judged")
-    return f"SONA against {found.reference}: {figure} a task, {row['verdict']}."
+    return f"SONA against what it has to beat, {found.reference}: {figure} a task, {row['verdict']}."
 
 
 def logged(found: Experiment, on: Judged) -> str:
@@ -142,7 +143,7 @@ def logged(found: Experiment, on: Judged) -> str:
             "How the choices compare with those that were made cannot be told: it takes logged propensities."
         )
     figure = estimated(row, "value_gain", "usd", "n_judged")
-    return f"What was done so far against {found.reference}: {figure} a task, {row['verdict']}."
+    return f"The choices as they were logged against {found.reference}: {figure} a task, {row['verdict']}."
 
 
 def where(found: Experiment, on: Judged) -> str:
@@ -188,11 +189,19 @@ def foretold(predictions: pl.DataFrame) -> str:
         return "How well outcomes are foretold cannot be told: there is no verdict on a judged try to compare with."
     top, own = predictions.row(0, named=True), _by_name(predictions).get(SONA)
     loss = estimated(top, "log_loss", "plain", "n_tries")
-    told = f"Outcomes of what was chosen are foretold best by {top['router']}: log loss {loss}"
+    told = f"Outcomes of what was chosen are foretold best by {top['router']}: its log loss (lower is better) is {loss}"
     if not own or own["verdict"] == "the reference":
         return f"{told}."
     less = estimated(own, "log_loss_gain", "plain", "n_tries")
-    return f"{told}. SONA is {own['verdict']}: {less} nats a try less than the reference."
+    return f"{told}. The reference's log loss less that of SONA is {less}: {own['verdict']}."
+
+
+def ruled(found: Experiment, *, promote: bool) -> str:
+    """Return the decision on promotion without the figures that the conclusions tell beside it; else as `decided`."""
+    if not found.promotion or not found.promotion.gain:
+        return decided(found, promote=promote)
+    mode = "" if promote else ", if it were decided now: nothing was changed"
+    return f"The decision on promotion: {found.promotion.decision}{mode}."
 
 
 def decided(found: Experiment, *, promote: bool) -> str:
@@ -212,8 +221,8 @@ def kept(found: Experiment) -> str:
         )
     last = found.decisions.row(0, named=True)
     return (
-        f"The store keeps {found.decisions.height:,} decisions, the last of {last['decided_at']:%Y-%m-%d %H:%M} UTC: "
-        f"{last['decision']}. In use is {last['in_use'] or 'no router'}."
+        f"Decisions that the store keeps: {found.decisions.height:,}, the last of "
+        f"{last['decided_at']:%Y-%m-%d %H:%M} UTC: {last['decision']}. In use is {last['in_use'] or 'no router'}."
     )
 
 
@@ -227,8 +236,8 @@ def true(found: Experiment, on: Judged) -> str:
     least = min(known, key=lambda row: row["true_regret"])
     mine, theirs, fewest = (shown(row["true_regret"], "usd") for row in (own, other, least))
     return (
-        f"The simulator knows the best choice on each of these {own['n_judged']:,} tries: SONA truly regrets {mine} a "
-        f"task, {found.reference} {theirs}, and least of all {least['router']}, {fewest}."
+        f"The simulator knows the best choice on each of these {own['n_judged']:,} tries: SONA truly falls short of it "
+        f"by {mine} a task, {found.reference} by {theirs}, and {least['router']} least of all, by {fewest}."
     )
 
 
@@ -243,4 +252,4 @@ def conclusions(
     else:
         told = [judged(found, on), foretold(predictions)]
     truth = true(found, on)
-    return [*told, decided(found, promote=promote), calibrated(calibrations), *([truth] if truth else [])]
+    return [*told, ruled(found, promote=promote), calibrated(calibrations), *([truth] if truth else [])]

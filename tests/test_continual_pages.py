@@ -112,7 +112,7 @@ def test_the_ways_keep_their_colours_and_naive_is_what_the_others_are_held_again
 @pytest.mark.parametrize(
     ("at", "says"),
     [
-        (-3.0, "without a guard forgets: the backward"),
+        (-3.0, "without a guard forgets: the log score"),
         (0.0, "forgets is too close to call"),
         (3.0, "forgets nothing"),
     ],

@@ -71,7 +71,7 @@ def forgetting(matrix: pl.DataFrame) -> Figure:
         ],
     )
     ink = (
-        alt.when(f"abs(datum.below_joint) > {0.55 * largest}")
+        alt.when(f"datum.is_learned && abs(datum.below_joint) > {0.55 * largest}")
         .then(alt.value("white"))
         .otherwise(alt.value(marks.INK))
     )
@@ -79,7 +79,8 @@ def forgetting(matrix: pl.DataFrame) -> Figure:
     cells = base.mark_rect(stroke="white", strokeWidth=2).encode(
         color=alt.Color("below_joint:Q", scale=scale, legend=None), opacity=frame
     )
-    text = base.mark_text(fontSize=11).encode(text=alt.Text("below_joint:Q", format="+.0f"), color=ink)
+    told = "round(datum.below_joint) == 0 ? '0' : format(datum.below_joint, '+.0f')"
+    text = base.transform_calculate(shown=told).mark_text(fontSize=11).encode(text="shown:N", color=ink)
     size = 34 * len(order)
     chart = alt.layer(cells, text, data=rows).properties(width=min(size, 238), height=min(size, 238))
     header = alt.Header(title=None, labelFontSize=13, labelFontWeight="bold", labelAnchor="start")
@@ -127,7 +128,7 @@ def over_naive(figures: pl.DataFrame) -> Figure:
 
 def course(frame: pl.DataFrame) -> Figure:
     """Return how much better than naive each way foretells the domains learned so far, as the stream goes on."""
-    measure = Measure("over_naive", f"better than naive by, {NATS}", "quality")
+    measure = Measure("over_naive", "better than naive, thousandths of a nat", "quality")
     drawn = frame.drop_nulls("over_naive").drop("estimate", "estimate_low", "estimate_high")
     base = alt.Chart(drawn).encode(
         x=alt.X("n_domains:O", title="domains learned", axis=alt.Axis(labelAngle=0)),

@@ -68,7 +68,7 @@ def forgot(figures: pl.DataFrame) -> str:
         1: "Learning one domain after another without a guard forgets nothing: later domains teach the earlier ones",
     }[_sign(row, "estimate")]
     return (
-        f"{verdict}: the backward transfer is {_told(row, 'estimate')}, "
+        f"{verdict}: the log score of the earlier ones changes by {_told(row, 'estimate')}, "
         f"n{_SPACE}={_SPACE}{row['n_groups']:,} groups of tasks in {row['n_runs']} runs."
     )
 
@@ -83,8 +83,9 @@ def held(figures: pl.DataFrame) -> str:
     }
     price = {1: "learned better", 0: "learned about as well", -1: "learned less well"}
     return (
-        f"{verdict[_sign(less, 'over_naive')]}: its backward transfer differs by {_told(less, 'over_naive')}. "
-        f"A domain is {price[_sign(new, 'over_naive')]} when it comes: {_told(new, 'over_naive')}."
+        f"{verdict[_sign(less, 'over_naive')]}: its backward transfer differs from that without a guard by "
+        f"{_told(less, 'over_naive')}. A domain is {price[_sign(new, 'over_naive')]} when it comes: "
+        f"{_told(new, 'over_naive')}."
     )
 
 

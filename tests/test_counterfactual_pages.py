@@ -162,13 +162,13 @@ def test_what_is_said_of_success_is_told_with_intervals_and_paired(found: Compar
         row("large", NAIVE, 0.79, 0.76, 0.82, 0.19),
     )
     assert plain(counterfactual_sentences.successes(page)) == (
-        "As logged 60.0 % (95 % interval 57.0 % to 63.0 %, n = 900) succeeded. Most would have under large: 80.0 %, a "
-        "difference of 20.0 points (95 % interval 18.0 points to 22.0 points, n = 900)."
+        "As logged 60.0 % (95 % interval 57.0 % to 63.0 %, n = 900) succeeded. Most would have succeeded under large: "
+        "80.0 %, a difference of 20.0 points (95 % interval 18.0 points to 22.0 points, n = 900)."
     )
     assert plain(counterfactual_sentences.misled(page)) == (
         "Averaging the log's own tries would mislead most about small: 59.0 % where the doubly robust estimate is "
-        "50.0 % (95 % interval 46.0 % to 54.0 %, n = 900). It lies outside that interval because the log chose by what "
-        "also decides success."
+        "50.0 % (95 % interval 46.0 % to 54.0 %, n = 900). It lies outside that interval, as it will where the log chose "
+        "by what also decides success."
     )
     close = said_of(
         found, row("small", DOUBLY_ROBUST, 0.6, 0.57, 0.63, 0.01), row("small", NAIVE, 0.61, 0.6, 0.62, 0.0)

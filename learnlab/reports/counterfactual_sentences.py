@@ -134,8 +134,8 @@ def successes(found: Compared) -> str:
     best = max(rows, key=lambda row: (row["estimate"], row["policy"]))
     rate = shown(best["estimate"], "rate")
     return (
-        f"As logged {estimated(_named(logged[0]), 'x', 'rate', 'n')} succeeded. Most would have under "
-        f"{best['policy']}: {rate}, a difference of {_changed(best, 'rate')}."
+        f"As logged {estimated(_named(logged[0]), 'x', 'rate', 'n')} succeeded. Most would have succeeded "
+        f"under {best['policy']}: {rate}, a difference of {_changed(best, 'rate')}."
     )
 
 
@@ -190,7 +190,7 @@ def misled(found: Compared) -> str:
         return f"Averaging the log's own tries would mislead little here: most about {worst}, {plain} beside {fair}."
     return (
         f"Averaging the log's own tries would mislead most about {worst}: {plain} where the doubly robust estimate is "
-        f"{fair}. It lies outside that interval because the log chose by what also decides success."
+        f"{fair}. It lies outside that interval, as it will where the log chose by what also decides success."
     )
 
 

@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from learnlab.errors import RoutingError
-from learnlab.routing.preference import Preference, best, usable
+from learnlab.routing.preference import Preference, best
 from learnlab.routing.router import Expected
-from learnlab.routing.tries import Flags, Floats, Ints
+from learnlab.routing.tries import Floats, Ints
 
 DRAWS = 100
 """Times that Thompson sampling imagines each task; shares are whole hundredths."""
@@ -45,9 +45,10 @@ class Greedy:
 
 @dataclass(frozen=True)
 class EpsilonGreedy:
-    """The best candidate, but with probability epsilon any usable one, all equally likely.
+    """The best candidate, but with probability epsilon any of them, all equally likely.
 
-    Whoever explores does so among all that are usable, also beyond a budget or below a floor.
+    Whoever explores does so among all that there are: beyond a budget, below a floor, and those of which nothing is
+    known yet, as nothing would ever be learned of them otherwise.
 
     Raises:
         RoutingError: when epsilon is no number from 0 to 1.
@@ -61,7 +62,7 @@ class EpsilonGreedy:
             raise RoutingError(f"epsilon is {self.epsilon!r}: it must be a number from 0 to 1")
 
     def probabilities(self, expected: Expected, rng: np.random.Generator) -> Floats:
-        """Return 1 - epsilon for the best candidate, and epsilon shared among the usable ones; nothing is drawn.
+        """Return 1 - epsilon for the best candidate, and epsilon shared among all of them; nothing is drawn.
 
         Raises:
             RoutingError: when nothing is known of any candidate of a task.
@@ -73,7 +74,7 @@ class EpsilonGreedy:
         [[0.75, 0.25]]
         """
         greedy = Greedy(self.preference).probabilities(expected, rng)
-        return _mixed(greedy, usable(expected), self.epsilon)
+        return _mixed(greedy, self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Thompson:
 
     Every task is imagined 100 times, quality and cost drawn from normal distributions around what is expected
     with its standard errors (quality kept within 0-1, cost not negative); the share of the times in which a
-    candidate is the best under the preference is its probability, mixed with an equal share for all usable ones
+    candidate is the best under the preference is its probability, mixed with an equal share for all of them
     so that each has at least `floor`. Source: W. R. Thompson, "On the likelihood that one unknown probability
     exceeds another", Biometrika 25 (1933), 285-294. The shares are themselves drawn, and then what is chosen is
     drawn from exactly those shares: the propensity that is logged is not an estimate.
@@ -101,19 +102,18 @@ class Thompson:
     def probabilities(self, expected: Expected, rng: np.random.Generator) -> Floats:
         """Return how often each candidate was the best one when the tasks were imagined.
 
-        With more candidates than the floor allows, all usable ones are equally likely.
+        With more candidates than the floor allows, all are equally likely.
 
         Raises:
             RoutingError: when nothing is known of any candidate of a task.
         """
-        may = usable(expected)
-        n, k = may.shape
+        n, k = expected.quality.shape
         shares = np.empty((n, k))
         step = max(1, _PIECE // (DRAWS * k))
         for start in range(0, n, step):
             piece = slice(start, start + step)
             shares[piece] = self._shares(expected, piece, rng)
-        return _mixed(shares, may, np.minimum(1.0, self.floor * may.sum(axis=1, keepdims=True)))
+        return _mixed(shares, min(1.0, self.floor * k))
 
     def _shares(self, expected: Expected, piece: slice, rng: np.random.Generator) -> Floats:
         """Return the share of imagined tasks on which each candidate is the best."""
@@ -143,9 +143,9 @@ def sample(probabilities: Floats, rng: np.random.Generator) -> Ints:
     return np.asarray(np.minimum(below.sum(axis=1), last))
 
 
-def _mixed(shares: Floats, may: Flags, epsilon: float | Floats) -> Floats:
-    """Return the shares with a part `epsilon` of them given to all usable candidates equally."""
-    return np.asarray((1 - epsilon) * shares + epsilon * may / may.sum(axis=1, keepdims=True))
+def _mixed(shares: Floats, epsilon: float) -> Floats:
+    """Return the shares with a part `epsilon` of them given to all candidates equally."""
+    return np.asarray((1 - epsilon) * shares + epsilon / shares.shape[1])
 
 
 def _drawn(mean: Floats, error: Floats, rng: np.random.Generator) -> Floats:

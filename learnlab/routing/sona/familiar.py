@@ -65,7 +65,7 @@ class Familiar:
             is_new[1] = np.zeros(n, dtype=np.bool_)
         has_text = tasks.vectors.any(axis=1) if tasks.vectors.shape[1] else np.zeros(n, dtype=np.bool_)
         sizes = _logs(tasks)
-        is_far = ((sizes < self.least - REACH) | (sizes > self.most + REACH)).any(axis=1)
+        is_far = ((sizes > 0) & ((sizes < self.least - REACH) | (sizes > self.most + REACH))).any(axis=1)
         return np.stack([*is_new, has_text & (not self.had_texts), is_far], axis=1)
 
     def describe(self) -> dict[str, Any]:

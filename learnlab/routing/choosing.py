@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
+from learnlab.lenient import storable
 from learnlab.models import Tier
 from learnlab.routing.decision import named
 from learnlab.routing.narrowing import identity
@@ -23,6 +24,8 @@ EXPLORE = 0.05
 """The share of choices drawn by lot where nobody says."""
 
 THOMPSON = "thompson"
+
+_LONGEST = 500
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,11 @@ def policy_of(explore: float | str, preference: Preference) -> Policy:
     >>> policy_of(0.1, PriceOfQuality(1.0)).epsilon
     0.1
     """
-    if explore == THOMPSON:
+    if not isinstance(preference, Preference):
+        raise RoutingError(
+            f"a preference is a PriceOfQuality, a WithinBudget or an AboveFloor, not {type(preference).__name__}"
+        )
+    if isinstance(explore, str) and explore == THOMPSON:
         return Thompson(preference)
     if isinstance(explore, bool) or not isinstance(explore, int | float):
         raise RoutingError(
@@ -66,6 +73,8 @@ def as_candidates(given: Iterable[Candidate | Mapping[str, Any] | str]) -> tuple
     """
     if isinstance(given, str | Mapping):
         raise RoutingError("candidates are several: a list of tiers, models, or fields of candidates")
+    if not isinstance(given, Iterable):
+        raise RoutingError(f"candidates are several, not {type(given).__name__}: a list of tiers or models")
     found = tuple(_candidate(one) for one in given)
     if not found:
         raise RoutingError("there is no candidate to choose from")
@@ -90,6 +99,11 @@ def _candidate(given: Candidate | Mapping[str, Any] | str) -> Candidate:
         raise RoutingError(
             f"{named(one)!r} can not be chosen: a candidate has a model, a known tier or a pool"
         )
+    for name in (one.model, one.pool):
+        if name is not None and not (name.strip() and len(name) <= _LONGEST and storable(name) == name):
+            raise RoutingError(
+                f"{name[:100]!r} can not be chosen: a model or a pool has a name of 1 to {_LONGEST} characters"
+            )
     return one
 
 
@@ -142,7 +156,7 @@ def _why(
     quality, cost = expected.quality[0], expected.cost[0]
     told = _told(expected, candidates, place, what, who)
     if isinstance(preference, WithinBudget):
-        limit = f"{preference.budget_usd:.4f} US dollars"
+        limit = f"{preference.budget_usd:.4g} US dollars"
         if np.isfinite(cost[place]) and cost[place] > preference.budget_usd:
             return f"none is expected to cost at most {limit}, and it is the cheapest; {told}"
         return f"the best that is expected to cost at most {limit}; {told}"

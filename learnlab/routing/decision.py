@@ -27,6 +27,7 @@ from learnlab.models import (
     TaskType,
 )
 from learnlab.routing.tries import KNOWN, Tasks
+from learnlab.secrets import showable
 
 _OF_THE_TASK = {"external_id", "task_group", "session_id", "task_type", "task_description", "repo"}
 _NUMBERS = {"file_count", "estimated_tokens", "complexity_score"}
@@ -155,13 +156,12 @@ class Decision:
 
     def summary(self) -> str:
         """Return the decision as text, one fact a line."""
-        return "\n".join(
-            (
-                f"{named(self.chosen)}: {self.reason}",
-                f"chosen with probability {self.propensity:.2f}, by {self.router_version}",
-                f"task {self.task.external_id or self.task_id}",
-            )
+        lines = (
+            f"{named(self.chosen)}: {self.reason}",
+            f"chosen with probability {self.propensity:.2f}, by {self.router_version}",
+            f"task {self.task.external_id or self.task_id}",
         )
+        return "\n".join(map(showable, lines))
 
 
 def named(candidate: Candidate) -> str:

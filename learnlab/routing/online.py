@@ -159,7 +159,10 @@ class RoutingService:
         """Return the vector of a text as the router takes it, zeros where there is none, and why there is none."""
         none = np.zeros(now.dimension, dtype=np.float32)
         if given is not None:
-            vector = np.asarray(given, dtype=np.float32)
+            try:
+                vector = np.asarray(given, dtype=np.float32)
+            except (TypeError, ValueError) as error:
+                raise RoutingError(f"the vector of a text is numbers: {error}") from error
             if vector.ndim != 1 or not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 0.01:
                 raise RoutingError(f"the vector of a text is finite and of length 1, not {vector.shape}")
             if now.dimension and len(vector) != now.dimension:

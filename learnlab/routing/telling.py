@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from learnlab.routing import registry
+from learnlab.secrets import showable
 from learnlab.store import Store
 
 _LAST = 5
@@ -28,7 +29,7 @@ def told(db: str | Path | Store = "") -> str:
             f"{row['decided_at']:%Y-%m-%d %H:%M} UTC  {row['decision']}: {row['reason']}"
             for row in decided.to_dicts()
         ]
-    return "\n".join(lines)
+    return "\n".join(map(showable, lines))
 
 
 def _router(row: dict[str, object]) -> str:

@@ -166,11 +166,11 @@ def test_an_execution_made_of_the_decision_is_its_attempt(store):
 @pytest.mark.parametrize(
     ("preference", "tier", "words"),
     [
-        (WithinBudget(0.02), "small", "the best that is expected to cost at most 0.0200"),
+        (WithinBudget(0.02), "small", "the best that is expected to cost at most 0.02 US"),
         (
             WithinBudget(0.0),
             "small",
-            "none is expected to cost at most 0.0000 US dollars, and it is the cheapest",
+            "none is expected to cost at most 0 US dollars, and it is the cheapest",
         ),
         (WithinBudget(9.0), "large", "the best that is expected to cost at most 9"),
         (AboveFloor(0.6), "medium", "the cheapest of which a success of 60% is expected"),
@@ -339,11 +339,34 @@ def test_a_task_is_known_by_its_id_as_elsewhere():
         ([{}], "can not be chosen"),
         ([{"tier": "huge"}], "is no candidate"),
         ([7], "is no candidate"),
+        (7, "candidates are several, not int"),
+        ([""], "a name of 1 to 500 characters"),
+        ([{"pool": " \n"}], "a name of 1 to 500 characters"),
+        (["x" * 501], "a name of 1 to 500 characters"),
+        (["a\0b"], "a name of 1 to 500 characters"),
+        (["\ud800"], "a name of 1 to 500 characters"),
     ],
 )
 def test_what_are_no_candidates(given, message):
     with pytest.raises(RoutingError, match=message):
         as_candidates(given)
+
+
+@pytest.mark.parametrize("vector", ["abc", ["a"], object(), [[1], [1, 2]]])
+def test_what_is_no_vector(store, vector):
+    with pytest.raises(RoutingError, match="the vector of a text is numbers"):
+        route(TASK, store, candidates=["small"], vector=vector)
+
+
+def test_what_is_no_preference(store):
+    with pytest.raises(RoutingError, match=r"a preference is a PriceOfQuality, .* not str"):
+        route(TASK, store, candidates=["small"], preference="cheap")
+
+
+def test_a_terminal_is_shown_no_control_characters(store):
+    told = route(TASK, store, candidates=["\x1b[2Jgpt\r\nx"]).summary()
+    assert len(told.splitlines()) == 3
+    assert all(line.isprintable() for line in told.splitlines())
 
 
 @pytest.mark.parametrize("explore", [-0.1, 1.5, "greedy", None, True, float("nan")])

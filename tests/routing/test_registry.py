@@ -15,6 +15,7 @@ from learnlab.events import Candidate
 from learnlab.routing import kept, registry, weights
 from learnlab.routing.extra import extra
 from learnlab.routing.reading import Reads
+from learnlab.routing.telling import told
 from learnlab.routing.weights import Weights, data_hash, packed, unpacked
 from learnlab.store import Store, migrations, sqlfiles
 from learnlab.store.connection import fetch, transaction
@@ -245,7 +246,7 @@ def test_nothing_but_the_kinds_of_the_table_is_made():
 
 
 @pytest.mark.parametrize(
-    "told",
+    "said",
     [
         '{"candidates": ["model_tier"]}',
         "[]",
@@ -261,12 +262,18 @@ def test_nothing_but_the_kinds_of_the_table_is_made():
         {"dimension": None},
     ],
 )
-def test_what_the_row_says_of_reading_must_be_whole(con, told):
+def test_what_the_row_says_of_reading_must_be_whole(con, said):
     one = fit()
-    text = told if isinstance(told, str) else json.dumps(json.loads(one.row["reads"]) | told)
+    text = said if isinstance(said, str) else json.dumps(json.loads(one.row["reads"]) | said)
     registry.keep(con, replace(one, row=one.row | {"reads": text.replace("Infinity", "1e400")}))
     with pytest.raises(RoutingError, match="how its tries were read"):
         registry.load(con, one.router_version)
+
+
+def test_what_a_store_tells_is_shown_without_control_characters(store):
+    with store.writing() as connection:
+        registry.note(connection, {"decision": registry.NOT_PROMOTED, "reason": "a\x1b[2J\nb"})
+    assert "not promoted: a?[2J b" in told(store)
 
 
 @pytest.mark.parametrize("worth", [-5.0, float("nan"), float("inf"), None])

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 @main.command()
 @store_option
 @click.option(
-    "--router", default="sona", show_default=True, help="Which kind: sona, lookup, lookup_by_repo …"
+    "--router",
+    default="sona",
+    show_default=True,
+    help="Which kind: sona, best_single, lookup or lookup_by_repo.",
 )
 @click.option(
     "--worth-usd", type=float, default=1.0, show_default=True, help="What a success is worth, US dollars."

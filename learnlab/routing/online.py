@@ -42,7 +42,7 @@ class RoutingService:
     which the router was promoted. `explore` is the share of choices drawn by lot (0-1) so that there is something to
     learn from, or `thompson`. Where no router is in use, or the one that is cannot be read, the choice is the best
     single candidate by the store's own tries, and the reason says so. Tries are read when the router is loaded;
-    `refresh` reads them anew.
+    `refresh` reads them anew. A forked child goes on with what was loaded before the fork.
 
     Raises:
         RoutingError: when `explore` is no way to explore.
@@ -68,6 +68,7 @@ class RoutingService:
         self._chosen = Chosen(encoder)
         self._seed, self._look_seconds = seed, look_seconds
         self._spool = SpoolWriter(self.store.path)
+        self._home = os.getpid()
         self._begin()
         self.refresh()
 
@@ -84,10 +85,19 @@ class RoutingService:
         """Load the router in use, and the store's tries, anew.
 
         Raises:
+            RoutingError: in a child that was forked since it was loaded, where a store cannot be read.
             StoreError: when the store cannot be read.
         """
+        if self._is_forked():
+            raise RoutingError(
+                f"{self.store.name} cannot be read after a fork: make another service before forking, or spawn"
+            )
         self._in_use = in_use_of(self.store)
         self._looked_at = time.monotonic()
+
+    def _is_forked(self) -> bool:
+        """Return whether this is a child of the process that loaded it: the threads that read a store outlive no fork."""
+        return os.getpid() != self._home
 
     def route(
         self,
@@ -144,7 +154,7 @@ class RoutingService:
 
     def _look(self) -> None:
         """See whether another router came into use, at most every so many seconds; a store that is busy can wait."""
-        if time.monotonic() - self._looked_at < self._look_seconds:
+        if self._is_forked() or time.monotonic() - self._looked_at < self._look_seconds:
             return
         self._looked_at = time.monotonic()
         try:
@@ -175,7 +185,8 @@ class RoutingService:
         try:
             if self._chosen.key != now.reads.encoder_key:
                 return none, f"the text was left out: {now.version} has learned from {now.reads.encoder_key}"
-            known = None if self._chosen.is_loaded else now.vector_of(self.store, text)
+            is_made = self._chosen.is_loaded or self._is_forked()
+            known = None if is_made else now.vector_of(self.store, text)
             return (self._chosen.encode([text])[0] if known is None else known), ""
         except (SearchError, StoreError) as error:
             return none, f"the text was left out: {error}"

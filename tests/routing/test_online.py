@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -383,6 +385,24 @@ def test_a_forked_child_draws_for_itself(store):
     service.route(TASK)
     assert service._rng is not before
     assert service._pid == os.getpid()
+
+
+def test_a_forked_child_goes_on_with_what_was_loaded(store):
+    """Without a wait for the threads that it has not: the child ends itself when it takes too long."""
+    fill(store, TRIES)
+    version = promote(store)
+    service = RoutingService(store, look_seconds=0)
+    rollback_router(store)
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        is_same = service.route(TASK).router_version == version
+        with contextlib.suppress(RoutingError):
+            service.refresh()
+            is_same = False
+        os._exit(0 if is_same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert service.route(TASK).router_version == "best_single"
 
 
 def test_a_price_of_quality_is_that_of_the_promotion(store):

@@ -75,6 +75,7 @@ def test_where_some_lack_it_the_others_are_judged_unless_they_are_too_few() -> N
     [
         (0.0, "9 of 9 logged propensities"),
         (1.5, "not above 0 and at most 1"),
+        (1e-300, "not above 0 and at most 1"),
         (1.0, "never tried anything but"),
     ],
 )

@@ -14,6 +14,9 @@ from learnlab.errors import RoutingError
 from learnlab.routing.counterfactual.ratios import Ratio, ratio
 from learnlab.routing.tries import Floats, Ints
 
+LEAST_PROPENSITY = 1e-12
+"""Below this no choice was ever made: such a figure is an error of the log, and its weight beyond all computing."""
+
 
 @dataclass(frozen=True)
 class Log:
@@ -38,7 +41,7 @@ class Log:
             raise RoutingError(f"a log has columns of different lengths: {sorted(lengths)}")
         if not np.isfinite(self.reward).all():
             raise RoutingError("a log has rewards that nobody knows: leave those tries out and say how many")
-        wrong = int((~((self.propensity > 0) & (self.propensity <= 1))).sum())
+        wrong = int((~((self.propensity >= LEAST_PROPENSITY) & (self.propensity <= 1))).sum())
         if wrong:
             raise RoutingError(
                 f"{wrong:,} of {len(self.propensity):,} logged propensities are not above 0 and at most 1: a choice "

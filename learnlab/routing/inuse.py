@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from learnlab.errors import RoutingError
 from learnlab.events import Candidate
 from learnlab.routing import registry
 from learnlab.routing.baselines import best_single
-from learnlab.routing.kept import WithHistory
+from learnlab.routing.kept import Abstaining, WithHistory
 from learnlab.routing.narrowing import tries_of
 from learnlab.routing.reading import Reads
 from learnlab.routing.router import Expected, Fitted
@@ -50,6 +51,11 @@ class InUse:
     def called(self) -> str:
         """How to speak of it in a reason."""
         return self.router.name
+
+    @cached_property
+    def abstaining(self) -> Abstaining | None:
+        """The router, where it is one that says which tasks are unlike what it learned from."""
+        return self.router if isinstance(self.router, Abstaining) else None
 
     def vector_of(self, store: Store, text: str) -> NDArray[np.float32] | None:
         """Return the vector that the store has of a text, if it has one.

@@ -19,7 +19,6 @@ from learnlab.events import Candidate
 from learnlab.routing.choosing import EXPLORE, Drawn, as_candidates, draw, policy_of
 from learnlab.routing.decision import Decision, ToRoute
 from learnlab.routing.inuse import InUse, changed, in_use_of
-from learnlab.routing.kept import Abstaining
 from learnlab.routing.narrowing import expectations
 from learnlab.routing.preference import Preference, PriceOfQuality
 from learnlab.routing.router import Expected
@@ -214,7 +213,7 @@ def route(task: str | Mapping[str, Any], db: str | Path | Store = "", **asked: A
 
 def _expected(now: InUse, tasks: Tasks, there: tuple[Candidate, ...]) -> tuple[Expected, str]:
     """Return what is expected of the candidates, and why the router abstains, if it does."""
-    why = now.router.why_unfamiliar(tasks)[0] if isinstance(now.router, Abstaining) else ""
+    why = now.abstaining.why_unfamiliar(tasks)[0] if now.abstaining else ""
     return expectations(now.router, tasks, there), why
 
 
@@ -228,7 +227,7 @@ def _decision(
     is_abstaining: bool,
 ) -> Decision:
     told = [
-        one.model_copy(update={"propensity": float(p)})
+        Candidate(model=one.model, tier=one.tier, pool=one.pool, propensity=float(p))
         for one, p in zip(there, drawn.probabilities, strict=True)
     ]
     quality, cost = float(expected.quality[0, drawn.place]), float(expected.cost[0, drawn.place])

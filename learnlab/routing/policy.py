@@ -122,8 +122,8 @@ class Thompson:
         cost = np.maximum(_drawn(expected.cost[piece], expected.cost_error[piece], rng), 0.0)
         won = best(Expected(quality, quality, cost, cost), self.preference)
         n, k = len(won) // DRAWS, quality.shape[1]
-        task = np.repeat(np.arange(n), DRAWS)
-        return np.bincount(task * k + won, minlength=n * k).reshape(n, k) / DRAWS
+        counts = np.bincount((won.reshape(n, DRAWS) + k * np.arange(n)[:, None]).ravel(), minlength=n * k)
+        return counts.reshape(n, k) / DRAWS
 
 
 def sample(probabilities: Floats, rng: np.random.Generator) -> Ints:

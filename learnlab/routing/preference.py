@@ -104,6 +104,8 @@ def usable(expected: Expected) -> Flags:
     if not (known.shape[1] and known.any(axis=1).all()):
         raise RoutingError("nothing is known of any candidate: there is nothing to choose by")
     priced = known & np.isfinite(expected.cost)
+    if priced.all():
+        return priced
     return priced | (known & ~priced.any(axis=1, keepdims=True))
 
 
@@ -122,13 +124,17 @@ def best(expected: Expected, preference: Preference) -> Ints:
     (array([0]), array([1]))
     """
     may = usable(expected)
-    quality = np.where(may, expected.quality, 0.0)
-    cost = np.where(may & np.isfinite(expected.cost), expected.cost, 0.0)
-    rank = np.where(may, preference.rank(quality, cost), -np.inf)
+    quality, cost = expected.quality, expected.cost
+    if not (may & np.isfinite(cost)).all():
+        quality = np.where(may, quality, 0.0)
+        cost = np.where(may & np.isfinite(cost), cost, 0.0)
+    rank = preference.rank(quality, cost)
+    if not may.all():
+        rank = np.where(may, rank, -np.inf)
     first = rank.argmax(axis=1)
-    top = rank[np.arange(len(rank)), first][:, None]
+    top = rank.max(axis=1, keepdims=True)
     near = rank >= top - _TIE * np.maximum(1.0, np.abs(top))
-    if near.sum() == len(rank):
+    if np.count_nonzero(near) == len(rank):
         return np.asarray(first)
     price = np.where(near, cost, np.inf)
     cheap = near & (price <= price.min(axis=1, keepdims=True))

@@ -62,16 +62,20 @@ class Cells:
         return self.seen.height
 
     @cached_property
+    def _by(self) -> list[str]:
+        return self.seen.columns[:-1]
+
+    @cached_property
     def _places(self) -> dict[tuple[Any, ...], int]:
         return {row[:-1]: row[-1] for row in self.seen.iter_rows()}
 
     def place(self, known: pl.DataFrame) -> Ints:
         """Return the cell of each task; -1 where its combination was never seen."""
-        by = self.seen.columns[:-1]
+        by = self._by
         if by == ["all"]:
             return np.zeros(known.height, dtype=np.int64)
         if known.height <= _FEW:
-            rows = zip(*(known[name].to_list() for name in by), strict=True)
+            rows = zip(*(known.get_column(name).to_list() for name in by), strict=True)
             return np.array([self._places.get(row, -1) for row in rows], dtype=np.int64)
         placed = known.select(by).join(self.seen, on=by, how="left", nulls_equal=True, maintain_order="left")
         return placed["cell"].fill_null(-1).to_numpy()

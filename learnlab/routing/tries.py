@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -55,6 +56,12 @@ class Tasks:
 
     def __len__(self) -> int:
         return self.known.height
+
+    @cached_property
+    def log_sizes(self) -> NDArray[np.float32]:
+        """The logarithms of 1 plus each of `SIZES`, a row a task."""
+        sizes = np.array([self.known.get_column(name).to_numpy() for name in SIZES], dtype=np.float64)
+        return np.asarray(np.log1p(np.maximum(sizes, 0.0)).T, dtype=np.float32)
 
     def take(self, rows: Ints | NDArray[np.bool_]) -> Tasks:
         """Return some of the tasks, by their rows or by a flag each, in that order."""

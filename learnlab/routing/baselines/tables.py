@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from learnlab.routing.shrinkage import Cells, Means, Tally, of_candidates, shrunk, strength, tally
-from learnlab.routing.tries import Floats, Ints, Tries
+from learnlab.routing.tries import Flags, Floats, Ints, Tries
 
 Levels = tuple[tuple[str, ...], ...]
 """Columns of a task by which a table goes, each level finer than the one before."""
@@ -26,8 +28,8 @@ class Level:
     weight: float
     sigma: float | None
 
-    def expect(self, known: pl.DataFrame, above: Means) -> Means:
-        """Return what is expected of tasks, given what is expected of them one level above.
+    def expect(self, known: pl.DataFrame, above: Callable[[], Means]) -> Means:
+        """Return what is expected of tasks, and where their kind was never seen, by what is expected one level above.
 
         A kind never seen keeps the mean above; how much kinds differ is added to its error.
         """
@@ -35,9 +37,12 @@ class Level:
         is_seen = (place >= 0)[:, None]
         if is_seen.all():
             return self.means.at(place)
-        zero = np.zeros_like(above.mean)
+        return self._with_new(place, is_seen, above())
+
+    def _with_new(self, place: Ints, is_seen: Flags, above: Means) -> Means:
+        zero = np.zeros(1)
         new = shrunk(Tally(zero, zero, zero), above, self.weight, self.sigma)
-        if not len(self.cells):
+        if not is_seen.any():
             return new
         here = self.means.at(place)
         return Means(np.where(is_seen, here.mean, new.mean), np.where(is_seen, here.error, new.error))
@@ -56,10 +61,14 @@ class Table:
 
     def expect(self, known: pl.DataFrame) -> Means:
         """Return what is expected of each candidate on each task, and its standard error: (tasks, candidates)."""
-        found = self.candidates.at(np.zeros(known.height, dtype=np.int64))
-        for level in self.levels:
-            found = level.expect(known, found)
+        found = self._down_to(len(self.levels), known)
         return Means(found.mean * self.scale, found.error * self.scale)
+
+    def _down_to(self, n_levels: int, known: pl.DataFrame) -> Means:
+        """Return what so many levels say: the one above is asked only where a kind was never seen."""
+        if not n_levels:
+            return self.candidates.at(np.zeros(known.height, dtype=np.int64))
+        return self.levels[n_levels - 1].expect(known, partial(self._down_to, n_levels - 1, known))
 
 
 def quality_table(tries: Tries, levels: Levels) -> Table:

@@ -44,7 +44,7 @@ class Familiar:
     @classmethod
     def with_tasks(cls, tasks: Tasks) -> Familiar:
         """Return what tasks make familiar; a task type or repo counts from five tasks on."""
-        sizes = _logs(tasks)
+        sizes = tasks.log_sizes
         bounds = np.quantile(sizes, [0.01, 0.99], axis=0) if len(tasks) else np.zeros((2, len(SIZES)))
         return cls(
             _often(tasks, "task_type"),
@@ -56,17 +56,16 @@ class Familiar:
 
     def unlike(self, tasks: Tasks) -> Flags:
         """Return for each task which of `REASONS` make it unfamiliar: (tasks, reasons)."""
-        n = len(tasks)
-        is_new = [
-            np.array([value not in known for value in tasks.known.get_column(name).to_list()], dtype=np.bool_)
-            for name, known in (("task_type", self.task_types), ("repo", self.repos))
-        ]
-        if len(self.repos) >= ENOUGH_REPOS:
-            is_new[1] = np.zeros(n, dtype=np.bool_)
-        has_text = tasks.vectors.any(axis=1) if tasks.vectors.shape[1] else np.zeros(n, dtype=np.bool_)
-        sizes = _logs(tasks)
-        is_far = ((sizes > 0) & ((sizes < self.least - REACH) | (sizes > self.most + REACH))).any(axis=1)
-        return np.stack([*is_new, has_text & (not self.had_texts), is_far], axis=1)
+        flags = np.zeros((len(tasks), len(REASONS)), dtype=np.bool_)
+        flags[:, 0] = _are_new(tasks, "task_type", self.task_types)
+        if len(self.repos) < ENOUGH_REPOS:
+            flags[:, 1] = _are_new(tasks, "repo", self.repos)
+        if not self.had_texts:
+            flags[:, 2] = tasks.vectors.any(axis=1)
+        sizes = tasks.log_sizes
+        is_far = (sizes > 0) & ((sizes < self.least - REACH) | (sizes > self.most + REACH))
+        flags[:, 3] = is_far.any(axis=1)
+        return flags
 
     def describe(self) -> dict[str, Any]:
         """Return the names in it, as plain JSON."""
@@ -97,9 +96,8 @@ class Familiar:
         )
 
 
-def _logs(tasks: Tasks) -> NDArray[np.float32]:
-    sizes = np.array([tasks.known.get_column(name).to_numpy() for name in SIZES], dtype=np.float64)
-    return np.log1p(np.maximum(sizes, 0)).T.astype(np.float32)
+def _are_new(tasks: Tasks, name: str, known: frozenset[str]) -> list[bool]:
+    return [value not in known for value in tasks.known.get_column(name).to_list()]
 
 
 def _often(tasks: Tasks, name: str) -> frozenset[str]:

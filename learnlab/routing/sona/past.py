@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def folds(group: Ints, n: int, seed: int) -> Ints:
 
 def log_odds(share: np.ndarray) -> np.ndarray:
     """Return the logarithm of the odds of shares (0-1), kept within ±7; NaN stays NaN."""
-    inside = np.clip(share, 1e-3, 1 - 1e-3)
+    inside = np.minimum(np.maximum(share, 1e-3), 1 - 1e-3)
     return np.asarray(np.log(inside / (1 - inside)))
 
 
@@ -98,6 +99,7 @@ def _told(quality: Means, cost: Means, near: Singles, columns: Singles) -> Told:
     offsets = [base, np.log(np.maximum(cost.mean, LEAST_COST))]
     beside = log_odds(near) - base[:, :, None]
     n, *wide = beside.shape
-    whole = [*offsets, beside.reshape(n, int(np.prod(wide))), columns]
-    inputs = np.nan_to_num(np.concatenate(whole, axis=1).astype(np.float32))
+    inputs = np.concatenate([*offsets, beside.reshape(n, prod(wide)), columns], axis=1).astype(np.float32)
+    if not np.isfinite(inputs).all():
+        inputs = np.nan_to_num(inputs)
     return Told(quality, cost, inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class FittedSona:
 
     def why_unfamiliar(self, tasks: Tasks) -> list[str]:
         """Return for each task why it is unfamiliar, in words; empty where it is not."""
-        return ["; ".join(np.array(REASONS)[flags]) for flags in self.unlike(tasks)]
+        return ["; ".join(compress(REASONS, flags)) for flags in self.unlike(tasks)]
 
     def with_history(self, past: Tries) -> FittedSona:
         """Return the same network with these tries to look at.
@@ -126,13 +127,15 @@ class FittedSona:
     def _corrected(self, told: Told) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return quality, how much the members differ in it, and cost: (tasks, candidates) each."""
         k = len(self.candidates)
-        said = np.stack([outputs(weights, told.inputs) for weights in self.members]).astype(np.float64)
-        chances = 1 / (1 + np.exp(-np.clip(self.calibration.of(said[:, :, :k]), -_HIGHEST, _HIGHEST)))
-        cost = np.exp(np.clip(said[:, :, k:].mean(axis=0), -60, _HIGHEST)) * self.smear
+        said = np.array([outputs(weights, told.inputs) for weights in self.members], dtype=np.float64)
+        log_odds = np.minimum(np.maximum(self.calibration.of(said[:, :, :k]), -_HIGHEST), _HIGHEST)
+        chances = 1 / (1 + np.exp(-log_odds))
+        mean = chances.sum(axis=0) / len(chances)
+        cost = np.exp(np.minimum(np.maximum(said[:, :, k:].mean(axis=0), -60), _HIGHEST)) * self.smear
         known = np.isfinite(told.quality.mean)
         return (
-            np.where(known, chances.mean(axis=0), np.nan),
-            chances.std(axis=0),
+            np.where(known, mean, np.nan),
+            np.sqrt(((chances - mean) ** 2).sum(axis=0) / len(chances)),
             np.where(told.cost.mean > 0, cost, told.cost.mean),
         )
 

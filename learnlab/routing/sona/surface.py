@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,19 +82,25 @@ class Surface:
             )
         sizes = (_sizes(tasks) - self.centre) / self.spread
         is_unknown = np.isnan(sizes)
-        parts = [
-            np.where(is_unknown, 0, np.clip(sizes, -FARTHEST, FARTHEST)),
-            is_unknown[:, -1:],
-            _columns(tasks, "task_type", self.task_types),
-            _columns(tasks, "repo", self.repos),
-        ]
-        if self.basis.shape[1]:
-            texts = np.zeros((len(tasks), self.basis.shape[1]), dtype=np.float32)
-            if dimension:
-                has = tasks.vectors.any(axis=1)
-                texts[has] = (tasks.vectors[has] - self.mean) @ self.basis
-            parts.append(np.clip(texts, -FARTHEST, FARTHEST))
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        n_sizes, n_types = sizes.shape[1], len(self.task_types)
+        found = np.zeros((len(tasks), self.n_columns), dtype=np.float32)
+        found[:, :n_sizes] = np.where(is_unknown, 0, _within(sizes))
+        found[:, n_sizes] = is_unknown[:, -1]
+        _mark(found[:, n_sizes + 1 :], tasks, "task_type", self._places[0])
+        _mark(found[:, n_sizes + 1 + n_types :], tasks, "repo", self._places[1])
+        n_directions = self.basis.shape[1]
+        if n_directions and dimension:
+            has = tasks.vectors.any(axis=1)
+            found[has, -n_directions:] = _within((tasks.vectors[has] - self.mean) @ self.basis)
+        return found
+
+    @cached_property
+    def _places(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The place of each task type among them, and of each repo."""
+        types, repos = (
+            {name: at for at, name in enumerate(names)} for names in (self.task_types, self.repos)
+        )
+        return types, repos
 
     def describe(self) -> dict[str, Any]:
         """Return the names in it, as plain JSON."""
@@ -125,11 +132,16 @@ class Surface:
 
 def _sizes(tasks: Tasks) -> NDArray[np.float32]:
     """Return the logarithms of sizes, and the complexity (NaN for unknown) last."""
-    whole = [tasks.known.get_column(name).to_numpy() for name in (*SIZES, "complexity_score")]
-    sizes = np.maximum(np.array(whole, dtype=np.float64), 0.0)
-    sizes[:-1] = np.log1p(sizes[:-1])
-    sizes[-1] = np.minimum(sizes[-1], 100.0)
-    return np.asarray(sizes.T, dtype=np.float32)
+    sizes = np.empty((len(tasks), len(SIZES) + 1), dtype=np.float32)
+    sizes[:, :-1] = tasks.log_sizes
+    complexity = tasks.known.get_column("complexity_score").to_numpy()
+    sizes[:, -1] = np.minimum(np.maximum(complexity, 0.0), 100.0)
+    return sizes
+
+
+def _within(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values kept within ±`FARTHEST`; NaN stays NaN."""
+    return np.asarray(np.minimum(np.maximum(values, -FARTHEST), FARTHEST))
 
 
 def _mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -148,6 +160,10 @@ def _common(tasks: Tasks, name: str) -> tuple[str, ...]:
     return tuple(sorted(counts.filter(counts["count"] >= LEAST_TASKS)[name].head(200)))
 
 
-def _columns(tasks: Tasks, name: str, known: tuple[str, ...]) -> NDArray[np.float32]:
-    values = tasks.known.get_column(name).to_numpy()
-    return np.asarray(values[:, None] == np.array(known, dtype=object)[None, :], dtype=np.float32)
+def _mark(columns: NDArray[np.float32], tasks: Tasks, name: str, places: dict[str, int]) -> None:
+    """Write 1 into the column of each task's value, where it has one."""
+    place = np.array(
+        [places.get(value, -1) for value in tasks.known.get_column(name).to_list()], dtype=np.int64
+    )
+    rows = np.flatnonzero(place >= 0)
+    columns[rows, place[rows]] = 1

@@ -117,9 +117,10 @@ class Thompson:
 
     def _shares(self, expected: Expected, piece: slice, rng: np.random.Generator) -> Floats:
         """Return the share of imagined tasks on which each candidate is the best."""
-        quality = _drawn(expected.quality[piece], expected.quality_error[piece], rng)
-        quality = np.minimum(np.maximum(quality, 0.0), 1.0)
-        cost = np.maximum(_drawn(expected.cost[piece], expected.cost_error[piece], rng), 0.0)
+        mean = np.array([expected.quality[piece], expected.cost[piece]])
+        error = np.array([expected.quality_error[piece], expected.cost_error[piece]])
+        quality, cost = np.maximum(_drawn(mean, error, rng), 0.0)
+        quality = np.minimum(quality, 1.0)
         won = best(Expected(quality, quality, cost, cost), self.preference)
         n, k = len(won) // DRAWS, quality.shape[1]
         counts = np.bincount((won.reshape(n, DRAWS) + k * np.arange(n)[:, None]).ravel(), minlength=n * k)
@@ -149,7 +150,11 @@ def _mixed(shares: Floats, epsilon: float) -> Floats:
 
 
 def _drawn(mean: Floats, error: Floats, rng: np.random.Generator) -> Floats:
-    """Return normal draws, a row a draw and the draws of one task together; an unknown error counts as none."""
+    """Return normal draws of two figures, (2, tasks · `DRAWS`, candidates), the draws of one task together.
+
+    An unknown error counts as none.
+    """
+    _, n, k = mean.shape
     spread = np.where(np.isfinite(error), error, 0.0)
-    draws = mean[:, None, :] + spread[:, None, :] * rng.standard_normal((len(mean), DRAWS, mean.shape[1]))
-    return np.asarray(draws.reshape(-1, mean.shape[1]))
+    draws = mean[:, :, None, :] + spread[:, :, None, :] * rng.standard_normal((2, n, DRAWS, k))
+    return np.asarray(draws.reshape(2, n * DRAWS, k))

@@ -62,7 +62,8 @@ class Cells:
         return self.seen.height
 
     @cached_property
-    def _by(self) -> list[str]:
+    def by(self) -> list[str]:
+        """The columns that are combined; `all` where there are none."""
         return self.seen.columns[:-1]
 
     @cached_property
@@ -71,7 +72,7 @@ class Cells:
 
     def place(self, known: pl.DataFrame) -> Ints:
         """Return the cell of each task; -1 where its combination was never seen."""
-        by = self._by
+        by = self.by
         if by == ["all"]:
             return np.zeros(known.height, dtype=np.int64)
         if known.height <= _FEW:

@@ -14,7 +14,7 @@ from learnlab.errors import RoutingError
 from learnlab.routing.baselines import Cheapest, Logistic, Lookup, Neighbours, Oracle, baselines, best_single
 from learnlab.routing.baselines.costs import LogCost
 from learnlab.routing.baselines.design import Design
-from learnlab.routing.baselines.tables import cost_table
+from learnlab.routing.baselines.tables import BY_TYPE_AND_REPO, cost_table
 from learnlab.routing.preference import AboveFloor, PriceOfQuality, WithinBudget, best
 from learnlab.routing.shrinkage import Means, Tally, of_candidates, shrunk, strength, tally
 from learnlab.routing.tries import KNOWN, Tasks, Tries
@@ -426,3 +426,19 @@ def test_each_baseline_has_a_name_of_its_own():
     assert len(ROUTERS) == len(baselines()) == 6
     assert "oracle" not in ROUTERS
     assert Oracle.of(all_tried(world(2))).name == "oracle"
+
+
+def test_one_task_is_told_the_same_as_among_many_however_often_it_is_asked(monkeypatch):
+    monkeypatch.setattr("learnlab.routing.baselines.tables._MOST_KINDS", 3)
+    fitted = Lookup("by_repo", BY_TYPE_AND_REPO).fit(all_tried(world(60)))
+    asked = tasks(40, 3)
+    is_new = np.arange(40) % 4
+    known = asked.known.with_columns(
+        task_type=pl.when(pl.Series(is_new == 1)).then(pl.lit("new")).otherwise("task_type"),
+        repo=pl.when(pl.Series(is_new == 2)).then(pl.lit(None)).otherwise("repo"),
+    )
+    together = fitted.expect(replace(asked, known=known))
+    for row in [*range(40), *range(40)]:
+        alone = fitted.expect(replace(asked, known=known).take(np.array([row])))
+        for name in ("quality", "quality_error", "cost", "cost_error"):
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[row])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,9 @@ Levels = tuple[tuple[str, ...], ...]
 
 BY_TYPE: Levels = (("task_type",),)
 BY_TYPE_AND_REPO: Levels = (("task_type",), ("task_type", "repo"))
+
+_MOST_KINDS = 1000
+"""Kinds of single tasks of which a table remembers what it said."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,23 @@ class Table:
 
     def expect(self, known: pl.DataFrame) -> Means:
         """Return what is expected of each candidate on each task, and its standard error: (tasks, candidates)."""
-        found = self._down_to(len(self.levels), known)
+        found = self._of_one(known) if known.height == 1 else self._down_to(len(self.levels), known)
         return Means(found.mean * self.scale, found.error * self.scale)
+
+    def _of_one(self, known: pl.DataFrame) -> Means:
+        """Return what all levels say of one task; tasks come one by one of few kinds, so that it is remembered."""
+        by = self.levels[-1].cells.by if self.levels else ()
+        kind = tuple(known.get_column(name).item() for name in by)
+        found = self._said.get(kind)
+        if found is None:
+            if len(self._said) >= _MOST_KINDS:
+                self._said.clear()
+            found = self._said[kind] = self._down_to(len(self.levels), known)
+        return found
+
+    @cached_property
+    def _said(self) -> dict[tuple[str | None, ...], Means]:
+        return {}
 
     def _down_to(self, n_levels: int, known: pl.DataFrame) -> Means:
         """Return what so many levels say: the one above is asked only where a kind was never seen."""

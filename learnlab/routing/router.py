@@ -15,7 +15,8 @@ class Expected:
 
     `quality` is the probability of success, or the expected score over 100 (0-1), `cost` the expected cost in US
     dollars; each `…_error` is the standard error of that expectation: how unsure the router is of the mean, not how
-    much single outcomes vary. NaN where nothing is known of a candidate; what has no quality is chosen by lot at most, to learn of it.
+    much single outcomes vary. NaN where nothing is known of a candidate; what has no
+    quality is chosen by lot at most, to learn of it.
     """
 
     quality: Floats

@@ -63,8 +63,8 @@ def later(tries: Tries, minutes: int) -> Tries:
 
 
 if __name__ == "__main__":
-    from learnlab.routing import promotion, reference
     from learnlab.routing.baselines import Lookup, best_single
+    from learnlab.routing.promoting import promotion, reference
 
     reference.baselines = lambda: (best_single(), Lookup())
     print(promotion.train_router(sys.argv[1], sys.argv[2]).decision, flush=True)

@@ -18,9 +18,10 @@ from routing_worlds import all_tried
 from learnlab.reports import routing_charts, routing_estimates, routing_judgements, routing_sentences
 from learnlab.reports.routing_estimates import SONA, Experiment
 from learnlab.reports.routing_judgements import Judged
-from learnlab.routing import reference, registry
 from learnlab.routing.baselines import Cheapest, Lookup, best_single
 from learnlab.routing.counterfactual.policies import AS_LOGGED
+from learnlab.routing.keeping import registry
+from learnlab.routing.promoting import reference
 from learnlab.routing.sona import tuning
 from learnlab.store import Store
 

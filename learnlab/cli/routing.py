@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 def train(db: str, router: str, worth_usd: float, candidates: str) -> None:
     """Fit a router on what a store holds; it comes into use only when later data say that it is better."""
-    from learnlab.routing.promotion import train_router
+    from learnlab.routing.promoting.promotion import train_router
 
     fields = tuple(name.strip() for name in candidates.split(","))
     click.echo(train_router(there(db), router, worth_usd=worth_usd, candidates=fields).summary())
@@ -63,7 +63,7 @@ def route(
     explore: str,
 ) -> None:
     """Choose who does a task, say why, and log the decision with its probability."""
-    from learnlab.routing.online import route as route_task
+    from learnlab.routing.deciding.online import route as route_task
 
     known = {"task_description": task_description, "task_type": task_type, "repo": repo}
     done = route_task(
@@ -102,7 +102,7 @@ def routers() -> None:
 @store_option
 def list_routers(db: str) -> None:
     """List the routers that a store keeps, and the last decisions on which is in use."""
-    from learnlab.routing.telling import told
+    from learnlab.routing.keeping.telling import told
 
     click.echo(told(there(db)))
 
@@ -111,6 +111,6 @@ def list_routers(db: str) -> None:
 @store_option
 def rollback(db: str) -> None:
     """Put the router that was in use before back into use."""
-    from learnlab.routing.promotion import rollback_router
+    from learnlab.routing.promoting.promotion import rollback_router
 
     click.echo(rollback_router(there(db)).summary())

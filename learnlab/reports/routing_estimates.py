@@ -14,14 +14,14 @@ from learnlab.errors import RoutingError
 from learnlab.intervals import Z_95, wilson
 from learnlab.reports.publish import stop
 from learnlab.routing.baselines import baselines
-from learnlab.routing.decision import named
+from learnlab.routing.deciding.decision import named
+from learnlab.routing.keeping.registry import promotions
 from learnlab.routing.narrowing import expectations
 from learnlab.routing.preference import PriceOfQuality, best
-from learnlab.routing.promoted import Promotion
-from learnlab.routing.promotion import Trial, trial
+from learnlab.routing.promoting.promoted import Promotion
+from learnlab.routing.promoting.promotion import Trial, trial
+from learnlab.routing.promoting.reference import best_baseline
 from learnlab.routing.reading import checked_fields, read_tries
-from learnlab.routing.reference import best_baseline
-from learnlab.routing.registry import promotions
 from learnlab.routing.router import Expected, Fitted
 from learnlab.routing.sona import FittedSona, Sona
 from learnlab.routing.sona.training import Method

@@ -20,7 +20,7 @@ from learnlab.routing.evaluate import calibration, frontier, summary
 from learnlab.routing.evaluate.held import Held
 from learnlab.routing.evaluate.outcomes import Outcomes
 from learnlab.routing.evaluate.resampling import estimates, gaps, means, verdict
-from learnlab.routing.judge import ALL_TRIED, FROM_PROPENSITIES
+from learnlab.routing.promoting.judge import ALL_TRIED, FROM_PROPENSITIES
 from learnlab.routing.router import Expected
 from learnlab.routing.tries import Floats, Tries
 

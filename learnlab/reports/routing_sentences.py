@@ -12,7 +12,7 @@ from learnlab.reports.routing_estimates import SONA, Experiment
 from learnlab.reports.routing_judgements import SAME, Judged
 from learnlab.reports.sentences import estimated, shown
 from learnlab.routing.counterfactual.policies import AS_LOGGED
-from learnlab.routing.judge import ALL_TRIED
+from learnlab.routing.promoting.judge import ALL_TRIED
 
 Row = dict[str, Any]
 

@@ -15,12 +15,12 @@ import numpy as np
 from bench.figures import Figure, say, side_by_side
 from bench.routing_world import KEY, Perturbed, load
 from learnlab.errors import SearchError
-from learnlab.routing import registry
-from learnlab.routing.choosing import THOMPSON, draw
-from learnlab.routing.decision import ToRoute
-from learnlab.routing.online import RoutingService
+from learnlab.routing.deciding.choosing import THOMPSON, draw
+from learnlab.routing.deciding.decision import ToRoute
+from learnlab.routing.deciding.online import RoutingService
+from learnlab.routing.keeping import registry
 from learnlab.routing.preference import PriceOfQuality
-from learnlab.routing.promoted import Promotion
+from learnlab.routing.promoting.promoted import Promotion
 from learnlab.routing.reading import Reads
 from learnlab.routing.sona.neighbours import Bank
 from learnlab.routing.sona.network import outputs

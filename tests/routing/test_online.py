@@ -22,13 +22,14 @@ from routing_worlds import TIERS, all_tried, tried, world
 from learnlab.capture.telemetry import TelemetryCapture
 from learnlab.errors import RoutingError, StoreBusyError, StoreError
 from learnlab.events import Candidate
-from learnlab.routing import inuse, kept, registry
-from learnlab.routing.choosing import as_candidates, draw
 from learnlab.routing.counterfactual.judged import judged
-from learnlab.routing.decision import ToRoute
-from learnlab.routing.online import RoutingService, route
+from learnlab.routing.deciding import inuse
+from learnlab.routing.deciding.choosing import as_candidates, draw
+from learnlab.routing.deciding.decision import ToRoute
+from learnlab.routing.deciding.online import RoutingService, route
+from learnlab.routing.keeping import kept, registry
 from learnlab.routing.preference import AboveFloor, PriceOfQuality, WithinBudget
-from learnlab.routing.promotion import rollback_router
+from learnlab.routing.promoting.promotion import rollback_router
 from learnlab.routing.reading import Reads, read_tries
 from learnlab.routing.router import Expected
 from learnlab.search.index.backlog import encode_waiting

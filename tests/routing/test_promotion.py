@@ -14,11 +14,12 @@ from routing_stores import crossed, fill, later, logged
 from routing_worlds import all_tried, tried
 
 from learnlab.errors import RoutingError
-from learnlab.routing import promotion, reference, registry
 from learnlab.routing.baselines import Lookup, baselines, best_single
-from learnlab.routing.judge import ALL_TRIED, FROM_PROPENSITIES, Compared, judge
+from learnlab.routing.keeping import registry
 from learnlab.routing.preference import PriceOfQuality
-from learnlab.routing.promotion import rollback_router, train_router, trial
+from learnlab.routing.promoting import promotion, reference
+from learnlab.routing.promoting.judge import ALL_TRIED, FROM_PROPENSITIES, Compared, judge
+from learnlab.routing.promoting.promotion import rollback_router, train_router, trial
 from learnlab.routing.reading import read_tries
 from learnlab.store import Store
 

@@ -12,11 +12,11 @@ from routing_worlds import TIERS, tasks, tried, world
 
 from learnlab.errors import RoutingError, StoreError
 from learnlab.events import Candidate
-from learnlab.routing import kept, registry, weights
 from learnlab.routing.extra import extra
+from learnlab.routing.keeping import kept, registry, weights
+from learnlab.routing.keeping.telling import told
+from learnlab.routing.keeping.weights import Weights, data_hash, packed, unpacked
 from learnlab.routing.reading import Reads
-from learnlab.routing.telling import told
-from learnlab.routing.weights import Weights, data_hash, packed, unpacked
 from learnlab.store import Store, migrations, sqlfiles
 from learnlab.store.connection import fetch, transaction
 

@@ -6,8 +6,9 @@ from routing_stores import crossed, fill
 from routing_worlds import all_tried
 
 from learnlab.cli import main
-from learnlab.routing import reference, registry
 from learnlab.routing.baselines import best_single
+from learnlab.routing.keeping import registry
+from learnlab.routing.promoting import reference
 
 
 def call(*words: object, code: int = 0) -> str:

@@ -11,13 +11,13 @@ from routing_worlds import TYPES, World, all_tried, tasks, tried, world
 
 from learnlab.errors import RoutingError
 from learnlab.routing.baselines.lookup import lookup_by_repo
+from learnlab.routing.keeping.weights import data_hash, packed, unpacked
 from learnlab.routing.preference import PriceOfQuality, best
 from learnlab.routing.router import Fitted
 from learnlab.routing.sona import FittedSona, Sona, new, restore, tuning
 from learnlab.routing.sona import sona as module
 from learnlab.routing.sona.tuning import METHODS
 from learnlab.routing.tries import KNOWN, Tries
-from learnlab.routing.weights import data_hash, packed, unpacked
 
 pytestmark = pytest.mark.filterwarnings("error")
 N = 400

@@ -12,8 +12,8 @@ from routing_worlds import tried, world
 from learnlab.errors import RoutingError
 from learnlab.routing.baselines import Lookup
 from learnlab.routing.counterfactual.standings import cost_quality, scored, standings
-from learnlab.routing.judge import FROM_PROPENSITIES, judge
 from learnlab.routing.preference import PriceOfQuality, best
+from learnlab.routing.promoting.judge import FROM_PROPENSITIES, judge
 from learnlab.routing.router import Expected
 
 N = 3000

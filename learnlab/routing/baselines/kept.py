@@ -14,7 +14,7 @@ from learnlab.errors import RoutingError
 from learnlab.events import Candidate
 from learnlab.routing.baselines.lookup import Looked, Lookup, best_single, lookup_by_repo
 from learnlab.routing.baselines.tables import Level, Table
-from learnlab.routing.kept import Arrays, taken
+from learnlab.routing.keeping.kept import Arrays, taken
 from learnlab.routing.router import Router
 from learnlab.routing.shrinkage import Cells, Means
 from learnlab.routing.tries import KNOWN, Floats, Tries

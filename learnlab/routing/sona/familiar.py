@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learnlab.routing.kept import Arrays, taken
+from learnlab.routing.keeping.kept import Arrays, taken
 from learnlab.routing.sona.surface import LEAST_TASKS
 from learnlab.routing.tries import SIZES, Flags, Tasks
 

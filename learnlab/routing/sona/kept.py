@@ -9,7 +9,7 @@ import numpy as np
 
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
-from learnlab.routing.kept import Arrays, taken
+from learnlab.routing.keeping.kept import Arrays, taken
 from learnlab.routing.sona.ewc import Elastic
 from learnlab.routing.sona.familiar import Familiar
 from learnlab.routing.sona.neighbours import WIDTHS

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
 from learnlab.routing.extra import extra
-from learnlab.routing.kept import Arrays, taken
+from learnlab.routing.keeping.kept import Arrays, taken
 
 Singles = NDArray[np.float32]
 

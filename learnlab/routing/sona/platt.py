@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learnlab.routing.kept import Arrays, taken
+from learnlab.routing.keeping.kept import Arrays, taken
 from learnlab.routing.tries import Floats
 
 _STEPS = 25

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
-from learnlab.routing.kept import Arrays, taken
+from learnlab.routing.keeping.kept import Arrays, taken
 from learnlab.routing.tries import SIZES, Tasks
 
 LEAST_TASKS = 5

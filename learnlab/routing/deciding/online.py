@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError, SearchError, StoreError
 from learnlab.events import Candidate
-from learnlab.routing.choosing import EXPLORE, Drawn, as_candidates, draw, policy_of
-from learnlab.routing.decision import Decision, ToRoute
-from learnlab.routing.inuse import InUse, changed, in_use_of
+from learnlab.routing.deciding.choosing import EXPLORE, Drawn, as_candidates, draw, policy_of
+from learnlab.routing.deciding.decision import Decision, ToRoute
+from learnlab.routing.deciding.inuse import InUse, changed, in_use_of
 from learnlab.routing.narrowing import expectations
 from learnlab.routing.preference import Preference, PriceOfQuality
 from learnlab.routing.router import Expected

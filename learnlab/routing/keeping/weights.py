@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
 from learnlab.routing.extra import extra
-from learnlab.routing.kept import DTYPES, Arrays, Kept, restore
+from learnlab.routing.keeping.kept import DTYPES, Arrays, Kept, restore
 from learnlab.routing.tries import KNOWN, Tries
 
 FORMAT = "learnlab-router-1"

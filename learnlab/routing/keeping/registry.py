@@ -14,10 +14,10 @@ import polars as pl
 
 from learnlab.errors import RoutingError
 from learnlab.models import now
-from learnlab.routing.kept import Kept
+from learnlab.routing.keeping.kept import Kept
+from learnlab.routing.keeping.weights import Weights, data_hash, packed, unpacked
 from learnlab.routing.reading import QUALITIES, Reads, checked_fields
 from learnlab.routing.tries import Tries
-from learnlab.routing.weights import Weights, data_hash, packed, unpacked
 from learnlab.store import Store, sqlfiles
 from learnlab.store.connection import fetch, lent
 

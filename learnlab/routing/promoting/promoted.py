@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from learnlab.intervals import Interval
-from learnlab.routing.judge import Compared
-from learnlab.routing.registry import PROMOTED
+from learnlab.routing.keeping.registry import PROMOTED
+from learnlab.routing.promoting.judge import Compared
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 
 from learnlab.errors import RoutingError
 from learnlab.routing.baselines import Lookup, baselines
-from learnlab.routing.judge import judge
 from learnlab.routing.preference import PriceOfQuality
+from learnlab.routing.promoting.judge import judge
 from learnlab.routing.router import Router
 from learnlab.routing.splits import Split, by_group, by_time
 from learnlab.routing.tries import Tries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from learnlab.routing import registry
+from learnlab.routing.keeping import registry
 from learnlab.secrets import showable
 from learnlab.store import Store
 

@@ -9,16 +9,16 @@ import duckdb
 import numpy as np
 
 from learnlab.errors import RoutingError
-from learnlab.routing import registry
 from learnlab.routing.baselines import Lookup
-from learnlab.routing.judge import Compared, judge
-from learnlab.routing.kept import Kept, WithHistory, new
+from learnlab.routing.keeping import registry
+from learnlab.routing.keeping.kept import Kept, WithHistory, new
+from learnlab.routing.keeping.registry import NOT_PROMOTED, PROMOTED, ROLLED_BACK, WORTH_USD, Fit, Registered
 from learnlab.routing.narrowing import tries_of
 from learnlab.routing.preference import PriceOfQuality
-from learnlab.routing.promoted import Promotion, why
+from learnlab.routing.promoting.judge import Compared, judge
+from learnlab.routing.promoting.promoted import Promotion, why
+from learnlab.routing.promoting.reference import best_baseline
 from learnlab.routing.reading import Reads, checked_fields, fullest_key
-from learnlab.routing.reference import best_baseline
-from learnlab.routing.registry import NOT_PROMOTED, PROMOTED, ROLLED_BACK, WORTH_USD, Fit, Registered
 from learnlab.routing.router import Fitted, Router
 from learnlab.routing.splits import Split, by_time, without_near_duplicates
 from learnlab.routing.tries import Tries

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from learnlab.errors import RoutingError
 from learnlab.events import Candidate
-from learnlab.routing import registry
 from learnlab.routing.baselines import best_single
-from learnlab.routing.kept import Abstaining, WithHistory
+from learnlab.routing.keeping import registry
+from learnlab.routing.keeping.kept import Abstaining, WithHistory
 from learnlab.routing.narrowing import tries_of
 from learnlab.routing.reading import Reads
 from learnlab.routing.router import Expected, Fitted

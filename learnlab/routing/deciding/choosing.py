@@ -13,7 +13,7 @@ from learnlab.errors import RoutingError
 from learnlab.events import Candidate
 from learnlab.lenient import storable
 from learnlab.models import Tier
-from learnlab.routing.decision import named
+from learnlab.routing.deciding.decision import named
 from learnlab.routing.narrowing import identity
 from learnlab.routing.policy import EpsilonGreedy, Policy, Thompson, sample
 from learnlab.routing.preference import AboveFloor, Preference, WithinBudget, best

@@ -24,15 +24,10 @@ def encode(texts: Sequence[str]) -> np.ndarray:
 
     made = encoder()
     names = [sha256(f"{made.key}\n{text}".encode()).hexdigest() for text in texts]
-    with (
-        np.load(KEPT)
-        if KEPT.exists()
-        else {
-            "names": np.array([], dtype="U64"),
-            "vectors": np.zeros((0, made.dimension), np.float32),
-        } as file
-    ):
-        known = dict(zip(file["names"].tolist(), file["vectors"], strict=True))
+    known: dict[str, np.ndarray] = {}
+    if KEPT.exists():
+        with np.load(KEPT) as file:
+            known = dict(zip(file["names"].tolist(), file["vectors"], strict=True))
     missing = {name: text for name, text in zip(names, texts, strict=True) if name not in known}
     if missing:
         known |= dict(zip(missing, made.encode(list(missing.values())), strict=True))

@@ -8,6 +8,11 @@ from typing import Any
 
 _HOME = {
     "LearnlabError": "learnlab.errors",
+    "PUBLIC": "learnlab.people",
+    "TEAM": "learnlab.people",
+    "FeedbackSubmission": "learnlab.people",
+    "Viewer": "learnlab.people",
+    "me": "learnlab.people",
     "Candidate": "learnlab.events",
     "ErrorType": "learnlab.models",
     "ExecutionRecord": "learnlab.models",

@@ -41,3 +41,7 @@ class SearchError(LearnlabError):
 
 class RoutingError(LearnlabError):
     """A router cannot learn, choose, be kept or be judged as asked."""
+
+
+class FeedbackError(LearnlabError):
+    """Feedback cannot be given, shown, labelled or taken back as asked."""

@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue
 
 from learnlab.lenient import record_of, union
 from learnlab.models import DurationSource, ExecutionRecord, Id, Record, Share, Tier, UtcTime, now
+from learnlab.people import FeedbackSubmission, Label
 
 
 class MessageType(StrEnum):
@@ -145,7 +146,7 @@ class Message(Record):
     timestamp: UtcTime = Field(default_factory=now)
 
 
-Event = ExecutionRecord | RoutingDecision | AttemptEvent | PoolEvent | DeadLetter
+Event = ExecutionRecord | RoutingDecision | AttemptEvent | PoolEvent | DeadLetter | FeedbackSubmission | Label
 """What the spool takes: each is written down before it is acknowledged."""
 
 

@@ -70,6 +70,15 @@ class Settings(BaseSettings):
     embedding_model: str = "all-MiniLM-L6-v2"
     """The encoder: the packaged one's name, another sentence-transformers name (with @revision), or a folder."""
 
+    user: str = ""
+    """Who gives feedback here; empty means the system's name of the user."""
+
+    feedback_prompts: bool = True
+    """Whether anybody is ever asked for feedback unless they ask for it themselves."""
+
+    feedback_per_hour: int = Field(default=5, ge=0)
+    """Ratings within an hour after which nobody is asked for another, unless something failed."""
+
     @property
     def stores(self) -> Path:
         """The folder of the named stores."""

@@ -15,7 +15,7 @@ ROOT = Path(learnlab.__file__).parent
 ROOMS = [
     "errors",
     "settings models intervals",
-    "lenient",
+    "lenient people",
     "secrets events",
     "store",
     "ingest search",

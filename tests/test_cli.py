@@ -131,7 +131,7 @@ def test_the_schema_goes_up_and_down_and_says_what_is_lost(tmp_path):
     assert "0003 learning" in call("db", "status", "--db-path", path, "-v").output
     assert "sound" in call("db", "validate", "--db-path", path, "-v").output
     refused = call("db", "downgrade", "--db-path", path, ok=False, answer="n\n").output
-    assert "Loses every router" in refused
+    assert "Loses every label" in refused
     assert f"version {n} of {n}" in call("db", "status", "--db-path", path).output
     assert "a copy is" in call("db", "downgrade", "--db-path", path, "--yes", "-v").output
     assert f"version {n - 1} of {n}" in call("db", "status", "--db-path", path).output

@@ -138,7 +138,9 @@ def test_a_repo_goes_with_all_that_hangs_on_it_and_what_worked_for_it(store):
     with store.writing() as connection:
         for number in (1, 2):
             connection.execute(
-                "insert into feedback (feedback_id, task_id, timestamp) values (uuid(), ?, now()::timestamp)",
+                "insert into people.events (feedback_id, task_id, timestamp, arrived_at, "
+                "feedback_type, author, visibility, via) "
+                "values (uuid(), ?, now()::timestamp, now()::timestamp, 'note', 'ada', 'team', 'python')",
                 [uuid(number)],
             )
             connection.execute(

@@ -19,7 +19,7 @@ def test_a_new_store_has_every_table_and_view_and_mode_0600(tmp_path):
     assert {
         "executions",
         "solutions",
-        "feedback",
+        "people.events",
         "quality_policies",
         "ledger",
         "routing_decisions",
@@ -132,8 +132,8 @@ def test_validation_finds_what_is_wrong(store, make_frame):
     assert "executions beyond what the ledger accounts for: 1" in wrong
     assert "executions without their text: 1" in wrong
     with store.writing() as connection:
-        connection.execute("alter table feedback drop column comment")
-    assert migrations.validate(store.path) == ["feedback has other columns than it should"]
+        connection.execute("alter table people.events drop column comment")
+    assert migrations.validate(store.path) == ["people.events has other columns than it should"]
 
 
 def test_views_follow_the_package(store):

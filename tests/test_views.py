@@ -86,6 +86,14 @@ def fill(con: duckdb.DuckDBPyConnection, n: int, seed: int = 0) -> None:
         "from (from executions limit 20) e, (values ('decision'), ('start'), ('outcome')) as k(side)"
     )
     con.execute(
+        "insert into people.events (feedback_id, task_id, timestamp, feedback_type, author, visibility, satisfaction, "
+        "rating, success, label_schema, answers, via, arrived_at) "
+        "select uuid(), e.task_id, e.timestamp, k.feedback_type, k.author, k.visibility, 'good', "
+        "case k.feedback_type when 'rating' then 4 end, e.success, 'outcome', '{}', 'python', e.timestamp "
+        "from (from executions limit 50) e, (values ('rating', 'ada', 'team'), ('rating', 'bob', 'private'), "
+        "('label', 'ada', 'public'), ('label', 'cyd', 'team')) as k(feedback_type, author, visibility)"
+    )
+    con.execute(
         "create or replace view search.embeddings as select description_hash as text_hash, 'toy@1' as model_key, "
         "success is not null as is_searchable, [1.0]::float[] as embedding from executions"
     )

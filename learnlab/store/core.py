@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from learnlab.errors import StoreBusyError, StoreError
+from learnlab.people import TEAM, Viewer
 from learnlab.settings import store_name, store_path
 from learnlab.store import archive, drain, migrations, spool, sqlfiles, views
 from learnlab.store.connection import reading, rewrite, transaction, within, writing, writing_if
@@ -34,13 +35,15 @@ class Store:
 
     Nothing is open between calls, so any number of kernels and processes share one file. What was
     acknowledged by the spool is read by everyone: a read drains it first when it gets its turn in time.
+    `viewer` is who looks: what of people's feedback a read gives depends on it, and on nothing else.
 
     >>> Store("data/learning.db").path.name
     'learning.db'
     """
 
-    def __init__(self, name: str | Path = "", *, timeout: float | None = None) -> None:
+    def __init__(self, name: str | Path = "", *, timeout: float | None = None, viewer: Viewer = TEAM) -> None:
         self.path = store_path(name)
+        self.viewer = viewer
         self._timeout = timeout
 
     @property
@@ -88,8 +91,8 @@ class Store:
         with reading(self.path, self._timeout, began) as connection:
             if not is_inner:
                 migrations.check_version(connection, self.path)
-            views.tell_the_time(connection)
-            yield connection
+            with views.told(connection, self.viewer):
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -288,9 +291,18 @@ class Store:
             return archive.retain(connection, self.path, days)
 
 
-def sql(query: str, params: Mapping[str, Any] | list[Any] | None = None, db: str | Path = "") -> pl.DataFrame:
-    """Return the rows of a query on the current store (or `db`) as a polars frame: `Store.sql`."""
-    return Store(db).sql(query, params)
+def sql(
+    query: str,
+    params: Mapping[str, Any] | list[Any] | None = None,
+    db: str | Path = "",
+    *,
+    viewer: Viewer = TEAM,
+) -> pl.DataFrame:
+    """Return the rows of a query on the current store (or `db`) as a polars frame: `Store.sql`.
+
+    The view `feedback` has what people gave and shared; with `viewer=ll.me()` what you gave yourself as well.
+    """
+    return Store(db, viewer=viewer).sql(query, params)
 
 
 def view(
@@ -300,14 +312,17 @@ def view(
     repo: str | None = None,
     days_back: int | None = None,
     as_of: str | datetime | None = None,
+    viewer: Viewer = TEAM,
 ) -> pl.DataFrame:
     """Return the rows of a view of the current store (or `db`), through a window when given: `Store.view`."""
-    return Store(db).view(name, repo=repo, days_back=days_back, as_of=as_of)
+    return Store(db, viewer=viewer).view(name, repo=repo, days_back=days_back, as_of=as_of)
 
 
-def query(name: str, db: str | Path = "", params: Mapping[str, Any] | None = None) -> pl.DataFrame:
+def query(
+    name: str, db: str | Path = "", params: Mapping[str, Any] | None = None, *, viewer: Viewer = TEAM
+) -> pl.DataFrame:
     """Return the rows of one of the selects in sql/queries of the current store (or `db`): `Store.query`."""
-    return Store(db).query(name, params)
+    return Store(db, viewer=viewer).query(name, params)
 
 
 def view_together(*names: str, db: str | Path = "", **window: Any) -> tuple[pl.DataFrame, ...]:

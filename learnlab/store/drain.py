@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -17,7 +17,7 @@ from learnlab.store import spool
 from learnlab.store.attempts import Captured, meet, sides_of
 from learnlab.store.connection import fetch, lent
 from learnlab.store.frames import conform
-from learnlab.store.lines import EXECUTION, frame_of, read_lines
+from learnlab.store.lines import EXECUTION, FEEDBACK, frame_of, read_lines
 from learnlab.store.merge import Addition, Counts, merge
 from learnlab.store.spool import keep, quarantine, seal, waiting
 from learnlab.store.words import times_of
@@ -26,6 +26,16 @@ _log = logging.getLogger("learnlab.store")
 _SOURCE = "spool"
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _OPTIONAL = ("router_version", "pool_type", "task")
+_EVERY_FEEDBACK_HAS = {
+    "feedback_id",
+    "task_id",
+    "timestamp",
+    "feedback_type",
+    "author",
+    "visibility",
+    "via",
+    "place",
+}
 _OBJECTS = ("chosen", "context", "known", "payload")
 _UNREADABLE = (
     ValueError,
@@ -167,7 +177,7 @@ def _addition(connection: duckdb.DuckDBPyConnection, lines: Sequence[bytes]) -> 
     places = frames[EXECUTION]["place"]
     unreadable += [(places[row], reason) for row, reason in faults.rows()]
     for kind in frames.keys() - {EXECUTION}:
-        frames[kind], bad = _sound(frames[kind])
+        frames[kind], bad = _sound(frames[kind], _EVERY_FEEDBACK_HAS if kind == FEEDBACK else None)
         unreadable += [(place, f"not a whole {kind}: an id, a time or a field is damaged") for place in bad]
     sides = sides_of(frames["decision"], frames["attempt"])
     sides, records, met = meet(connection, sides, executions["record_key"])
@@ -182,18 +192,22 @@ def _addition(connection: duckdb.DuckDBPyConnection, lines: Sequence[bytes]) -> 
         | ({"rejected": len(read.unreadable)} if read.unreadable else {}),
         source=_SOURCE,
         captured=captured,
+        feedback=frames[FEEDBACK],
     )
 
 
-def _sound(events: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:
-    """Return the events whose ids, times and fields are whole, without `kind` and `place`; the others' places."""
+def _sound(events: pl.DataFrame, needed: Collection[str] | None = None) -> tuple[pl.DataFrame, list[int]]:
+    """Return the events whose ids, times and fields are whole, without `kind` and `place`; the others' places.
+
+    `needed` are the fields that each must have, if not all but the optional.
+    """
     timed = events.with_columns(timestamp=times_of(events["timestamp"]))
     checks = [
         pl.col(name).is_not_null()
         if name in ("timestamp", "place") or not name.endswith("_id") or name == "pool_id"
         else pl.col(name).str.contains(_UUID)
         for name in timed.columns
-        if name not in _OPTIONAL
+        if (name in needed if needed else name not in _OPTIONAL)
     ]
     checks += [
         pl.col(name).str.json_path_match("$").str.starts_with("{")

@@ -88,7 +88,7 @@ select * from known where record_key {which} (select record_key from doomed)
 """
 
 _OTHERS = (
-    "delete from feedback where task_id in (select task_id from doomed)",
+    "delete from people.events where task_id in (select task_id from doomed)",
     "delete from solutions where solution_summary in (select solution_summary from going) "
     "and solution_summary not in (select solution_summary from staying where solution_summary is not null)",
     "delete from verdicts where joined_by = 'session' and value in (select session_id from going) "

@@ -22,12 +22,16 @@ from learnlab.errors import StoreError
 from learnlab.events import AttemptEvent, DeadLetter, Event, PoolEvent, RoutingDecision
 from learnlab.lenient import NUL
 from learnlab.models import ExecutionRecord
+from learnlab.people import COLUMNS, Given
 from learnlab.secrets import mask_text, may_hold_secrets
 from learnlab.store.limits import SCHEMA
 from learnlab.store.masking import EXECUTION_TEXTS
 
 EXECUTION = "execution"
 """The kind of a line that says none."""
+
+FEEDBACK = "feedback"
+"""The kind of a line that says what somebody gave."""
 
 _KINDS: dict[type[Any], str] = {
     RoutingDecision: "decision",
@@ -42,9 +46,12 @@ _SCHEMAS: dict[str, dict[str, pl.DataType]] = {EXECUTION: _TEXTS} | {
     name: {"kind": pl.String(), **dict.fromkeys(event.model_fields, pl.String())}
     for event, name in _KINDS.items()
 }
+_SCHEMAS[FEEDBACK] = {"kind": pl.String(), **dict.fromkeys(COLUMNS, pl.String())}
+_NO_TEXTS = {"author", "queue", "label_schema"}
+"""Names of people and of what they work on: who gave something has to stay one and the same person."""
 _TOLD_APART = {"metadata"}
 _RECORDS = TypeAdapter(ExecutionRecord)
-_BEGINNINGS = {f'{{"kind":"{name}"'.encode(): name for name in _KINDS.values()}
+_BEGINNINGS = {f'{{"kind":"{name}"'.encode(): name for name in (*_KINDS.values(), FEEDBACK)}
 
 
 def lines_of(events: Iterable[Event]) -> bytes:
@@ -93,8 +100,9 @@ def _without_nul(data: bytes) -> bytes:
 def _line(event: Event) -> bytes:
     if isinstance(event, ExecutionRecord):
         return _execution_line(event)
-    fields = {name: _masked(name, value) for name, value in event.model_dump(mode="json").items()}
-    kind = _KINDS[type(event)]
+    said = event.row() if isinstance(event, Given) else event.model_dump(mode="json")
+    fields = {name: value if name in _NO_TEXTS else _masked(name, value) for name, value in said.items()}
+    kind = FEEDBACK if isinstance(event, Given) else _KINDS[type(event)]
     return to_json({"kind": kind, **fields}) + b"\n"
 
 

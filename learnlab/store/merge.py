@@ -13,7 +13,7 @@ import polars as pl
 
 from learnlab.models import now
 from learnlab.secrets import mask_frame, mask_text
-from learnlab.store import attempts, ledger, masking, verdicts
+from learnlab.store import attempts, feedback, ledger, masking, verdicts
 from learnlab.store.connection import fetch, lent, transaction
 from learnlab.store.forgotten import REJECTED_IS_WANTED, without_forgotten
 from learnlab.store.limits import SCHEMA
@@ -72,6 +72,7 @@ class Addition:
     `rejected` has the columns of `ingest.batch.REJECTED_SCHEMA`, `steps` those of `STEPS_SCHEMA` there. `kinds`
     (kind of line → number) accounts for the lines read and goes into the ledger row; `position`, how far the
     log was read with this, is kept in its table. `captured` is what live capture gives besides executions.
+    `feedback` is what people gave, with the columns of `people.COLUMNS`.
     `ingest_id` is the id of its row in the ledger where that is another than the one of the whole.
     """
 
@@ -81,6 +82,7 @@ class Addition:
     kinds: Mapping[str, int] | None = None
     position: ReadPosition | None = None
     captured: attempts.Captured | None = None
+    feedback: pl.DataFrame | None = None
     n_rows_read: int | None = None
     source: str | None = None
     mapping: str | None = None
@@ -121,6 +123,8 @@ def merge(
         for one in additions:
             if one.captured:
                 attempts.keep(connection, one.captured, fresh, moment)
+            if one.feedback is not None:
+                feedback.keep(connection, one.feedback, moment)
         keep_positions(connection, [one.position for one in additions if one.position], moment)
         n_fresh = Counter(fresh["part"].to_list())
         all_counts = []

@@ -23,6 +23,12 @@ _SCHEMAS = (
 )
 
 
+_VIEWS = (
+    "select view_name from duckdb_views() "
+    "where not internal and schema_name = 'main' and database_name = current_database()"
+)
+
+
 @dataclass(frozen=True)
 class Step:
     """One numbered migration: what it brings and how it is undone."""
@@ -109,8 +115,10 @@ def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _drop_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop our views and what was made from them; somebody's own views stay."""
+    there = {name for (name,) in connection.execute(_VIEWS).fetchall()}
     for view in reversed(sqlfiles.views()):
-        connection.execute(f'drop view if exists "{view.name}"')
+        if view.name in there:  # what is a view now may have been a table in an older version
+            connection.execute(f'drop view "{view.name}"')
         connection.execute(f'drop table if exists "{view.name}_mv"')
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ import polars as pl
 
 from learnlab.errors import StoreError
 from learnlab.models import now
+from learnlab.people import Viewer
 from learnlab.store import sqlfiles
 from learnlab.store.connection import fetch, transaction
 from learnlab.store.words import times_of
@@ -73,9 +76,37 @@ def moment(as_of: str | datetime | None) -> datetime | None:
     return found
 
 
-def tell_the_time(connection: duckdb.DuckDBPyConnection) -> None:
-    """Set the moment of asking (`asked_at`, UTC): what waits is measured from it, and no view asks the clock."""
+@contextmanager
+def told(connection: duckdb.DuckDBPyConnection, viewer: Viewer) -> Iterator[None]:
+    """Tell the views, while the block runs, when they are asked (`asked_at`, UTC) and who looks.
+
+    What waits is measured from that moment, and no view asks the clock. Before and after the block whoever looked
+    before looks again.
+    """
     connection.execute("set variable asked_at = $now", {"now": now().replace(tzinfo=None)})
+    before = connection.execute("select getvariable('viewer'), getvariable('is_public')").fetchall()[0]
+    _look_as(connection, viewer.name, viewer.is_public)
+    try:
+        yield
+    finally:
+        with suppress(duckdb.Error):  # closed, or in a transaction that failed
+            _look_as(connection, *before)
+
+
+def _is_the_team(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether nobody in particular looks, as when a materialised view is refreshed."""
+    ((name, is_public),) = connection.execute(
+        "select getvariable('viewer'), getvariable('is_public')"
+    ).fetchall()
+    return name is None and not is_public
+
+
+def _look_as(connection: duckdb.DuckDBPyConnection, name: str | None, is_public: bool | None) -> None:
+    for variable, value in (("viewer", name), ("is_public", is_public)):
+        if value is None:
+            connection.execute(f"reset variable {variable}")
+        else:
+            connection.execute(f"set variable {variable} = $value", {"value": value})
 
 
 def read(
@@ -89,7 +120,8 @@ def read(
 ) -> pl.DataFrame:
     """Return a view's rows, through the caller's window when one is given.
 
-    The table `<name>_mv` is read when it is exact and the window is the view's own; else the live view.
+    The table `<name>_mv` is read when it is exact, the window is the view's own and nobody in particular looks; else
+    the live view.
 
     Raises:
         StoreError: when there is no such view, or `as_of` is no time.
@@ -102,7 +134,7 @@ def read(
     window: dict[str, Any] = {"as_of": moment(as_of), "days_back": days_back, "min_uses": min_uses}
     own_window = all(value is None for value in window.values())
     table = name
-    if own_window and name in MATERIALISED:
+    if own_window and name in MATERIALISED and _is_the_team(connection):
         exact = freshness(connection).filter(pl.col("view_name") == name, "is_exact")
         table = f"{name}_mv" if len(exact) else name
     for variable, value in window.items():

@@ -1,6 +1,6 @@
 -- Executions that have steps, each with the request on whose behalf it ran.
 -- grain: task_id
--- reads: executions, steps, time_window
+-- reads: executions, outcomes, steps, time_window
 -- window: 30 days back from as_of unless days_back says otherwise, by the time of the request; what has no recorded time
 -- is always in.
 -- request: the execution at the top of the chain of parent_task_id, at most 8 levels up, whether it is in the store or not.
@@ -49,7 +49,7 @@ select
         when s.wall_seconds >= 0 and s.wall_seconds < 1e9 then s.wall_seconds
         when e.duration_source = 'wall' then e.duration_seconds
     end as wall_seconds,  -- from the first to the last event with every pause, seconds, null for unknown
-    e.success,  -- true, false, or null for unknown
+    o.success,  -- true, false, or null for unknown
     e.input_tokens,  -- tokens in, null for unknown
     e.cached_tokens,  -- of them read from a cache, null for unknown
     e.output_tokens,  -- tokens out, null for unknown
@@ -60,6 +60,7 @@ join with_steps k on k.record_key = e.record_key
 left join tops t on t.task_id = e.task_id
 left join stated s on s.record_key = e.record_key
 left join executions r on r.task_id = t.request_id
+left join outcomes o on o.task_id = e.task_id
 cross join time_window w
 where coalesce(r.time_source, e.time_source) <> 'recorded'
     or (

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -36,6 +37,7 @@ _EVERY_FEEDBACK_HAS = {
     "via",
     "place",
 }
+_FEEDBACK_BEGINS = f'{{"kind":"{FEEDBACK}"'.encode()
 _OBJECTS = ("chosen", "context", "known", "payload")
 _UNREADABLE = (
     ValueError,
@@ -50,9 +52,9 @@ _UNREADABLE = (
 def drain(connection: duckdb.DuckDBPyConnection, store: Path, seconds: float | None = None) -> Counts:
     """Add what waits in a store's spool to the store, which is open for writing; stop after `seconds` if given.
 
-    Small segments go in together. A line that cannot be read goes to `rejected` with its reason. A segment
-    that cannot be read at all, and lines that are not even text, are kept beside the others under another name
-    (`spool.quarantined`); every other segment is removed once it is in, or waits on while its writer is stopped
+    Small segments go in together. A line that cannot be read goes to `rejected` with its reason. A segment that
+    cannot be read at all, lines that are not even text, and those of feedback that cannot be read, which `rejected`
+    does not show, are kept beside the others under another name (`spool.quarantined`); every other segment is removed once it is in, or waits on while its writer is stopped
     in the middle of a line or the system has no room to read it. A drain that was killed is repeated: the
     ledger knows each segment that went in.
     """
@@ -117,18 +119,18 @@ def _drain_segments(connection: duckdb.DuckDBPyConnection, segments: Sequence[_S
             "select id from coming where cast(id as uuid) in (select ingest_id from ledger where kind = 'spool')",
         )["id"].to_list()
     fresh = [one for one in segments if str(one.ingest_id) not in known]
-    counts = Counts()
+    counts, private = Counts(), set[bytes]()
     if fresh:
-        first = _addition(connection, [line for one in fresh for line in one.lines])
+        first, private = _addition(connection, [line for one in fresh for line in one.lines])
         first = replace(first, ingest_id=fresh[0].ingest_id)
         nothing, _ = conform(frame_of([]))
         others = [Addition(nothing, source=_SOURCE, ingest_id=one.ingest_id) for one in fresh[1:]]
         counts, *_ = merge(connection, [first, *others], ingest_id=fresh[0].ingest_id, kind=_SOURCE)
     for one in segments:
-        no_texts = [line for line in one.lines if not _is_text(line)]
+        aside = [line for line in one.lines if line in private or not _is_text(line)]
         try:
-            if no_texts:
-                keep(one.path, no_texts)
+            if aside:
+                keep(one.path, aside)
             one.path.unlink()
         except OSError as error:
             _log.warning("the spool segment %s is in the store and stays: %s", one.path, error.strerror)
@@ -169,8 +171,11 @@ def _set_aside(connection: duckdb.DuckDBPyConnection, segment: Path, error: Exce
     return merge(connection, [addition], kind=_SOURCE)[0]
 
 
-def _addition(connection: duckdb.DuckDBPyConnection, lines: Sequence[bytes]) -> Addition:
-    """Return what the lines of a segment add to the store, the attempts whose sides meet by it among it."""
+def _addition(connection: duckdb.DuckDBPyConnection, lines: Sequence[bytes]) -> tuple[Addition, set[bytes]]:
+    """Return what the lines of a segment add to the store, the attempts whose sides meet by it among it.
+
+    The lines that are given beside it are feedback that cannot be read: what they say is for nobody else's eyes.
+    """
     read = read_lines(lines)
     frames, unreadable = dict(read.frames), list(read.unreadable)
     executions, faults = conform(frames[EXECUTION].drop("place"))
@@ -185,7 +190,8 @@ def _addition(connection: duckdb.DuckDBPyConnection, lines: Sequence[bytes]) -> 
         joined, _ = conform(frame_of(records))
         executions = pl.concat([executions, joined])
     captured = Captured(frames["decision"], frames["pool"], frames["dead_letter"], sides, met)
-    return Addition(
+    private = {lines[place] for place, _ in unreadable if lines[place].startswith(_FEEDBACK_BEGINS)}
+    addition = Addition(
         executions,
         _rejected(sorted(unreadable), lines),
         kinds={kind: n for kind, frame in read.frames.items() if (n := len(frame))}
@@ -194,6 +200,7 @@ def _addition(connection: duckdb.DuckDBPyConnection, lines: Sequence[bytes]) -> 
         captured=captured,
         feedback=frames[FEEDBACK],
     )
+    return addition, private
 
 
 def _sound(events: pl.DataFrame, needed: Collection[str] | None = None) -> tuple[pl.DataFrame, list[int]]:
@@ -218,9 +225,17 @@ def _sound(events: pl.DataFrame, needed: Collection[str] | None = None) -> tuple
     return timed.filter(whole).drop("kind", "place"), timed.filter(~whole)["place"].to_list()
 
 
+def _shown(reason: str, line: bytes) -> tuple[str, str]:
+    """Return why a line is refused and what it says, as `rejected` has it: of feedback, which everybody would read, neither."""
+    if line.startswith(_FEEDBACK_BEGINS):
+        which = sha256(line).hexdigest()[:12]
+        return "no whole piece of feedback: cut short or damaged", f"feedback {which}, kept beside the spool"
+    return reason, line.decode("utf-8", "replace")
+
+
 def _rejected(unreadable: Sequence[tuple[int, str]], lines: Sequence[bytes]) -> pl.DataFrame:
     return pl.DataFrame(
-        [(place + 1, reason, lines[place].decode("utf-8", "replace")) for place, reason in unreadable],
+        [(place + 1, *_shown(reason, lines[place])) for place, reason in unreadable],
         schema={"source_position": pl.Int64, "reason": pl.String, "content": pl.String},
         orient="row",
     )

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from learnlab.errors import FeedbackError
 from learnlab.feedback.giving import give, known_task
 from learnlab.people import PUBLIC, TEAM, FeedbackSubmission, Label, Viewer
-from learnlab.store import Store
+from learnlab.store import Store, spool
 from learnlab.store.spool import SpoolWriter
 
 TASK = UUID(int=7)
@@ -171,3 +171,18 @@ def test_spellings_are_taken_as_meant():
     )
     assert (one.author, one.satisfaction, one.issues, one.comment) == ("ada", "fair", ["too_slow"], None)
     assert one.visibility == "private"
+
+
+def test_feedback_that_cannot_be_read_is_kept_and_shown_to_nobody(tried):
+    give(tried.path, rates("ada", visibility="private", comment="canary of ada"))
+    (segment,) = [path for path in spool.waiting(tried.path) if b"canary" in path.read_bytes()]
+    whole = segment.read_bytes()
+    damaged = whole.replace(str(TASK).encode(), b"no id at all") + whole[: whole.index(b"canary") + 9]
+    segment.write_bytes(damaged)
+    rejected = tried.sql("select * from rejected")
+    assert rejected.height == 2
+    assert "canary" not in str(rejected.to_dicts())
+    assert "ada" not in str(rejected["content"].to_list())
+    (kept,) = spool.quarantined(tried.path)
+    assert kept.read_bytes().count(b"canary") == 2
+    assert kept.stat().st_mode & 0o777 == 0o600

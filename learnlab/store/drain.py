@@ -54,9 +54,9 @@ def drain(connection: duckdb.DuckDBPyConnection, store: Path, seconds: float | N
 
     Small segments go in together. A line that cannot be read goes to `rejected` with its reason. A segment that
     cannot be read at all, lines that are not even text, and those of feedback that cannot be read, which `rejected`
-    does not show, are kept beside the others under another name (`spool.quarantined`); every other segment is removed once it is in, or waits on while its writer is stopped
-    in the middle of a line or the system has no room to read it. A drain that was killed is repeated: the
-    ledger knows each segment that went in.
+    does not show, are kept beside the others under another name (`spool.quarantined`);
+    every other segment is removed once it is in, or waits on while its writer is stopped in the middle of a line or
+    the system has no room to read it. A drain that was killed is repeated: the ledger knows each segment that went in.
     """
     total = Counts()
     began = time.monotonic()
@@ -226,7 +226,7 @@ def _sound(events: pl.DataFrame, needed: Collection[str] | None = None) -> tuple
 
 
 def _shown(reason: str, line: bytes) -> tuple[str, str]:
-    """Return why a line is refused and what it says, as `rejected` has it: of feedback, which everybody would read, neither."""
+    """Return why a line is refused and what it says; of feedback neither, for everybody reads `rejected`."""
     if line.startswith(_FEEDBACK_BEGINS):
         which = sha256(line).hexdigest()[:12]
         return "no whole piece of feedback: cut short or damaged", f"feedback {which}, kept beside the spool"

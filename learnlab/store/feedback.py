@@ -32,7 +32,7 @@ _CAST = {
 }
 """The columns that are no text, and what they are."""
 
-_ISSUES = """from_json(issues, '["VARCHAR"]')"""
+_ISSUES = """try(from_json(issues, '["VARCHAR"]'))"""
 
 
 def _as_stored(name: str) -> str:

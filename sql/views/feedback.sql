@@ -35,7 +35,7 @@ counted as (
 annotators as (
     select author, row_number() over (order by count(*) desc, min(feedback_id)) as annotator
     from counted
-    where is_current and feedback_type in ('label', 'adjudication') and (is_own or visibility <> 'private')
+    where is_current and feedback_type in ('label', 'adjudication') and (is_own or visibility in ('team', 'public'))
     group by author
 ),
 judged as (
@@ -80,4 +80,4 @@ from counted c
 left join annotators a on a.author = c.author
 left join judged j on j.feedback_id = c.feedback_id
 where not coalesce(cast(getvariable('is_public') as boolean), false)
-    and (is_own or is_current and visibility <> 'private')
+    and (is_own or is_current and visibility in ('team', 'public'))

@@ -173,6 +173,16 @@ def test_spellings_are_taken_as_meant():
     assert one.visibility == "private"
 
 
+def test_a_field_that_is_damaged_harms_no_other_and_shows_nothing(tried):
+    give(tried.path, rates("ada", comment="canary"), rates("bob", "fair"))
+    (segment,) = [path for path in spool.waiting(tried.path) if b"canary" in path.read_bytes()]
+    said = segment.read_bytes().replace(b'[\\"too_slow\\"]', b"[too_slow").replace(b'"team"', b'"taem"', 1)
+    segment.write_bytes(said)
+    (seen,) = seen_by(tried, TEAM)
+    assert (seen["satisfaction"], seen["issues"]) == ("fair", None)
+    assert "canary" not in str(tried.sql("select * from rejected").to_dicts())
+
+
 def test_feedback_that_cannot_be_read_is_kept_and_shown_to_nobody(tried):
     give(tried.path, rates("ada", visibility="private", comment="canary of ada"))
     (segment,) = [path for path in spool.waiting(tried.path) if b"canary" in path.read_bytes()]

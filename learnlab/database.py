@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from learnlab.errors import StoreError
 from learnlab.models import ExecutionRecord, as_uuid, now
+from learnlab.people import FeedbackSubmission
 from learnlab.search.asked import THRESHOLD
 from learnlab.search.encoder import Encoder
 from learnlab.search.encoders.weights import PACKAGED
@@ -134,6 +135,16 @@ class LearningDatabase:
             StoreError: when it cannot be written down; then it is not stored.
         """
         await self._run(self._spool.append, [execution])
+
+    async def store_feedback(self, feedback: FeedbackSubmission) -> None:
+        """Store what somebody thinks of an execution; it is acknowledged once this returns.
+
+        Who sees it is what its `visibility` says. The execution may come later.
+
+        Raises:
+            StoreError: when it cannot be written down; then it is not stored.
+        """
+        await self._run(self._spool.append, [feedback])
 
     async def store_executions(
         self, executions: pl.DataFrame | pa.Table | Iterable[ExecutionRecord]

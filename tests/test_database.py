@@ -16,6 +16,19 @@ def run(coroutine):
     return asyncio.run(coroutine)
 
 
+def test_feedback_meets_the_execution_whichever_comes_first(tmp_path, make_record):
+    async def use():
+        async with ll.LearningDatabase(tmp_path / "learning.db") as db:
+            rating = ll.FeedbackSubmission(
+                task_id="task-abc-123", satisfaction="good", visibility="team", accepted=True, author="ada"
+            )
+            await db.store_feedback(rating)
+            await db.store_execution(make_record(task_id="task-abc-123"))
+            return await db.sql("select user_rating, user_accepted from outcomes")
+
+    assert run(use()).rows() == [(4.0, True)]
+
+
 def test_the_documents_calls_work_as_written(tmp_path, make_record):
     async def use():
         db = ll.LearningDatabase(

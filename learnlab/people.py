@@ -233,16 +233,17 @@ class Label(Given):
 
     `answers` are those to the questions of the queue's schema, by their names; `success` is what they say of the
     outcome, where the schema asks for it. `undoes` is the feedback_id of what an undo takes back. `seconds` is how
-    long the item was looked at, `saw_suggestion` whether a suggestion was on the screen before the answer.
+    long the item was looked at, `saw_suggestion` whether a suggestion was on the screen before the answer. Only the
+    undo of a rating stands outside every queue.
 
     Raises:
-        pydantic.ValidationError: for an undo that does not say of what, or a label without answers.
+        pydantic.ValidationError: for an undo that does not say of what, a label without answers, or an act on no queue.
     """
 
     act: Act
     visibility: Annotated[Visibility, BeforeValidator(_spelt)] = Visibility.TEAM
-    queue: str = Field(min_length=1, max_length=200)
-    label_schema: str = Field(min_length=1, max_length=200)
+    queue: str | None = Field(default=None, min_length=1, max_length=200)
+    label_schema: str | None = Field(default=None, min_length=1, max_length=200)
     answers: dict[str, JsonValue] = Field(default_factory=dict)
     success: bool | None = None
     seconds: Amount | None = None
@@ -253,6 +254,8 @@ class Label(Given):
     def _is_whole(self) -> Label:
         if (self.act == Act.UNDO) is not (self.undoes is not None):
             raise ValueError("an undo, and nothing else, says what it undoes")
+        if self.act != Act.UNDO and not (self.queue and self.label_schema):
+            raise ValueError(f"a {self.act.value} names its queue and label_schema")
         if (self.act in (Act.LABEL, Act.ADJUDICATION)) is not bool(self.answers):
             raise ValueError(f"a label has answers, and a {self.act.value} has none")
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -12,8 +13,11 @@ from learnlab.feedback.giving import give, known_task
 from learnlab.people import (
     MAX_COMMENT,
     MAX_CORRECTION,
+    Act,
+    ContextualRating,
     FeedbackSubmission,
     Issue,
+    Label,
     Satisfaction,
     Via,
     Visibility,
@@ -55,30 +59,66 @@ def submit(
     >>> submit("task-abc-123", "fair", issues=["too_slow"], db="sample")  # doctest: +SKIP
     """
     store = Store(db)
-    given = {
-        "task_id": known_task(store, task),
+    given = rating(
+        known_task(store, task),
+        satisfaction,
+        author=author,
+        issues=issues,
+        comment=comment,
+        visibility=visibility,
+        model_appropriate=model_appropriate,
+        speed_acceptable=speed_acceptable,
+        expectations_met=expectations_met,
+        correction=correction,
+        success=success,
+        accepted=accepted,
+        via=via,
+    )
+    give(store.path, given)
+    return given
+
+
+def rating(
+    task_id: str, satisfaction: object, *, author: str | None = None, **given: Any
+) -> FeedbackSubmission:
+    """Return a rating, checked and not yet given; `given` is what `submit` takes.
+
+    Raises:
+        FeedbackError: when a rule is broken, in plain words.
+    """
+    contextual = {name: given.pop(name, None) for name in ContextualRating.model_fields}
+    issues = given.pop("issues", ())
+    whole = {
+        "task_id": task_id,
         "satisfaction": satisfaction,
         "issues": issues if isinstance(issues, str) else list(issues),
-        "comment": comment,
-        "visibility": visibility,
-        "contextual": {
-            "model_appropriate": model_appropriate,
-            "speed_acceptable": speed_acceptable,
-            "expectations_met": expectations_met,
-        },
-        "correction": correction,
-        "success": success,
-        "accepted": accepted,
-        "via": via,
+        "contextual": contextual,
+        **given,
     }
     if author is not None:
-        given["author"] = author
+        whole["author"] = author
     try:
-        rating = FeedbackSubmission.model_validate(given)
+        return FeedbackSubmission.model_validate(whole)
     except ValidationError as error:
         raise FeedbackError(in_words(error)) from error
-    give(store.path, rating)
-    return rating
+
+
+def take_back(store: Store, given: FeedbackSubmission) -> Label:
+    """Take back a rating of one's own; what its author said of the execution before counts again.
+
+    Raises:
+        StoreError: when that cannot be written down; the rating still counts then.
+    """
+    undo = Label(
+        task_id=given.task_id,
+        act=Act.UNDO,
+        author=given.author,
+        visibility=Visibility.PRIVATE,
+        undoes=given.feedback_id,
+        via=given.via,
+    )
+    give(store.path, undo)
+    return undo
 
 
 def in_words(error: ValidationError) -> str:

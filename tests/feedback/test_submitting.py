@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from learnlab.errors import FeedbackError, StoreError
-from learnlab.feedback.submitting import submit
+from learnlab.feedback.submitting import submit, take_back
 from learnlab.people import Viewer
 from learnlab.settings import settings
 from learnlab.store import Store
@@ -97,3 +97,12 @@ def test_what_breaks_a_rule_is_refused_in_plain_words_and_nothing_is_kept(tried,
 def test_without_a_store_there_is_nothing_to_rate(tmp_path):
     with pytest.raises(StoreError):
         submit("t-7", "good", db=tmp_path / "none.duckdb", author="ada")
+
+
+def test_taking_back_brings_back_what_was_said_before(tried):
+    submit("t-7", "good", db=tried.path, author="ada", visibility="team")
+    second = submit("t-7", "excellent", db=tried.path, author="ada", visibility="team")
+    assert tried.sql("select user_rating from outcomes").item() == 5.0
+    undo = take_back(tried, second)
+    assert (undo.undoes, undo.author, undo.queue) == (second.feedback_id, "ada", None)
+    assert tried.sql("select user_rating from outcomes").item() == 4.0

@@ -1,0 +1,127 @@
+"""What the prompting rules look at: the execution, what its author rated lately, and whether somebody is there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from learnlab.feedback.giving import known_task
+from learnlab.feedback.prompting import AN_HOUR, Situation, has_failed
+from learnlab.models import ExecutionRecord
+from learnlab.store import Store
+from learnlab.store.connection import fetch
+
+_EXECUTION = """
+select e.task_type, e.model_tier, e.success, e.error_type, e.duration_seconds, e.propensity, e.swarm_topology,
+    e.user_accepted,
+from executions e
+where e.task_id = cast($task_id as uuid)
+order by e.timestamp desc limit 1
+"""
+
+_IS_ROUTED = """
+select count(*) > 0 as is_routed
+from routing_decisions
+where task_id = cast($task_id as uuid) or decision_id = cast($record_key as uuid)
+"""
+
+_OWN_RATINGS = """
+select cast(r.task_id as varchar) as task_id, any_value(e.task_type) as task_type, max(r.timestamp) as rated_at
+from people.events r
+left join executions e on e.task_id = r.task_id
+where r.author = $author and r.feedback_type = 'rating' and r.timestamp <= $at
+    and (r.timestamp > $since or r.task_id = cast($task_id as uuid))
+    and not exists (
+        select 1 from people.events u
+        where u.undoes = r.feedback_id and u.author = r.author and u.feedback_type = 'undo'
+    )
+group by r.task_id
+"""
+
+_NO = {"", "0", "false", "no"}
+
+
+def absence() -> str | None:
+    """Return why nobody can be asked here, None where somebody can: at a terminal, or in a notebook that is worked in.
+
+    >>> absence()  # in a test, a pipe or CI  # doctest: +SKIP
+    'there is no terminal and no notebook'
+    """
+    if os.environ.get("CI", "").strip().lower() not in _NO:
+        return "the variable CI is set"
+    if in_notebook() or at_terminal():
+        return None
+    return "there is no terminal and no notebook"
+
+
+def at_terminal() -> bool:
+    """Return whether somebody reads and types here."""
+    streams = (sys.stdin, sys.stdout)
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
+
+
+def in_notebook() -> bool:
+    """Return whether this is the kernel of a notebook that somebody works in, not one that a program runs.
+
+    A program that runs notebooks (papermill, nbconvert, a report) says that nobody is there to type.
+    """
+    if "ipykernel" not in sys.modules or "LEARNLAB_PUBLISH" in os.environ:
+        return False
+    from IPython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return kernel is not None and bool(getattr(kernel, "_allow_stdin", True))
+
+
+def situation_of(
+    store: Store, task: str | ExecutionRecord, author: str, at: datetime, **known: Any
+) -> tuple[str, Situation]:
+    """Return the task_id and the situation of asking an author about an execution at a moment (UTC).
+
+    A record need not be in the store yet. `known` is what the caller knows of the situation by itself.
+
+    Raises:
+        FeedbackError: when no execution in the store has the id.
+        StoreError: when the store cannot be read; a record's is not looked into while there is none.
+    """
+    moment = at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+    if isinstance(task, ExecutionRecord) and not store.exists():
+        return str(task.task_id), _situation(task.model_dump(mode="json"), False, [], moment, **known)
+    with store.reading() as connection:
+        if isinstance(task, ExecutionRecord):
+            facts = task.model_dump(mode="json")
+            task_id, record_key = str(task.task_id), str(task.record_key or task.task_id)
+        else:
+            task_id = record_key = known_task(store, task)
+            facts = fetch(connection, _EXECUTION, {"task_id": task_id}).to_dicts()[0]
+        ids = {"task_id": task_id, "record_key": record_key}
+        is_decided = bool(fetch(connection, _IS_ROUTED, ids).item())
+        own = {"author": author, "at": moment, "since": moment - AN_HOUR, "task_id": task_id}
+        ratings = fetch(connection, _OWN_RATINGS, own).to_dicts()
+    is_rated = any(row["task_id"] == task_id for row in ratings)
+    others = [row for row in ratings if row["task_id"] != task_id]
+    return task_id, _situation(facts, is_decided, others, moment, is_rated=is_rated, **known)
+
+
+def _situation(
+    facts: dict[str, Any], is_decided: bool, ratings: list[dict[str, Any]], moment: datetime, **known: Any
+) -> Situation:
+    of_type = [moment - row["rated_at"] for row in ratings if row["task_type"] == facts["task_type"]]
+    names = (
+        "task_type",
+        "model_tier",
+        "success",
+        "duration_seconds",
+        "swarm_topology",
+        "user_accepted",
+    )
+    return Situation(
+        **{name: facts[name] for name in names},
+        is_failed=has_failed(facts["success"], facts["error_type"]),
+        is_routed=is_decided or facts["propensity"] is not None,
+        n_rated=len(ratings),
+        since_type=min(of_type, default=None),
+        **known,
+    )

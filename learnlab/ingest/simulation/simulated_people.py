@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from learnlab.ingest.simulation.simulated_labels import labels, open_simulated
 from learnlab.ingest.simulation.simulated_world import LEVELS
 from learnlab.ingest.simulation.simulator import Fleet
 from learnlab.models import now
@@ -24,18 +25,20 @@ where source = 'simulator' and (user_rating is not null or user_accepted is not 
 
 
 def give_simulated(store: Store, fleet: Fleet) -> None:
-    """Keep what a fleet's people gave; what is there already counts once.
+    """Keep what a fleet's people gave, and the queue that some of them labelled; what is there already counts once.
 
     An older store has it on the executions as well, for everybody to see: it is taken off there.
 
     Raises:
         StoreError: when the store cannot be written.
     """
-    rated = ratings(fleet)
+    rated, labelled = ratings(fleet), as_given(labels(fleet))
     moment = now().replace(tzinfo=None)
     with store.writing() as connection, transaction(connection):
         connection.execute(_TAKE_OFF)
+        open_simulated(connection, fleet)
         feedback.keep(connection, rated, moment)
+        feedback.keep(connection, labelled, moment)
         ledger.note(connection, "simulation", moment, {}, source=GIVEN)
 
 

@@ -17,6 +17,7 @@ from learnlab.store import archive, forget_captured, ledger, thinning
 from learnlab.store.connection import fetch, transaction
 from learnlab.store.forgotten import NAMES_IT, remember
 from learnlab.store.masking import name_as_stored
+from learnlab.store.public import republish
 from learnlab.store.views import MATERIALISED
 
 
@@ -87,6 +88,10 @@ create or replace temp table {name} as
 select * from known where record_key {which} (select record_key from doomed)
 """
 
+_FEEDBACK = """
+select cast(feedback_id as varchar) as value from people.events where task_id in (select task_id from doomed)
+"""
+
 _OTHERS = (
     "delete from people.events where task_id in (select task_id from doomed)",
     "delete from solutions where solution_summary in (select solution_summary from going) "
@@ -146,7 +151,9 @@ def forget(
         n_steps = _delete(connection, "steps")
         n_executions = _delete(connection, "executions")
         n_waiting = forget_captured.delete_waiting(connection)
+        remember(connection, "feedback", fetch(connection, _FEEDBACK)["value"], moment)
         n_others = sum(_changed(connection, statement) for statement in _OTHERS)
+        republish(connection, moment, forgets=True)
         n_others += forget_captured.delete_others(connection, by, given)
         rejected = _REJECTED.format(which=refused)
         refused_hashes = fetch(connection, f"select cast(content_hash as varchar) as value {rejected}", given)

@@ -61,7 +61,7 @@ create table people.queue_items (
 );
 comment on table people.queue_items is 'The items of each queue in their order, from 1 on, with why each is asked about.';
 
-create table people.public_figures (
+create table people.public_cells (
     quarter date not null,
     task_type varchar not null,
     model_tier varchar not null,
@@ -70,19 +70,20 @@ create table people.public_figures (
     n_people bigint not null,
     changed_at timestamp not null
 );
-comment on table people.public_figures is 'What the public may know: a cell is there from 5 people on, and changes only when at least 5 people changed it.';
-comment on column people.public_figures.quarter is 'First day of the quarter (UTC) in which the ratings were given.';
-comment on column people.public_figures.figure is 'A satisfaction or an issue.';
+comment on table people.public_cells is 'What the public may know: a cell is there from 5 people on, and changes only when at least 5 people changed it.';
+comment on column people.public_cells.quarter is 'First day of the quarter (UTC) in which the ratings were given.';
+comment on column people.public_cells.figure is 'A satisfaction or an issue.';
 
 create table people.public_shares (
     quarter date not null,
     task_type varchar not null,
     model_tier varchar not null,
     figure varchar not null,
-    person varchar not null,
+    person varchar,
     n_ratings bigint not null
 );
 comment on table people.public_shares is 'Whose ratings each cell held when it was last changed: what tells how many people have changed it since.';
+comment on column people.public_shares.person is 'Who; null for somebody who has deleted what they gave.';
 
 create table people.exports (
     export_id uuid not null,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,10 @@ from learnlab.store import Store
 from learnlab.store.connection import fetch
 
 _EXECUTION = """
-select e.task_type, e.model_tier, e.success, e.error_type, e.duration_seconds, e.propensity, e.swarm_topology,
-    e.user_accepted,
+select t.text as task_description, e.repo, e.task_type, e.model_tier, e.success, e.error_type, e.duration_seconds,
+    e.propensity, e.swarm_topology, e.user_accepted,
 from executions e
+left join texts t on t.text_hash = e.description_hash
 where e.task_id = cast($task_id as uuid)
 order by e.timestamp desc limit 1
 """
@@ -28,7 +30,8 @@ where task_id = cast($task_id as uuid) or decision_id = cast($record_key as uuid
 """
 
 _OWN_RATINGS = """
-select cast(r.task_id as varchar) as task_id, any_value(e.task_type) as task_type, max(r.timestamp) as rated_at
+select cast(r.task_id as varchar) as task_id, any_value(e.task_type) as task_type, max(r.timestamp) as rated_at,
+    max_by(r.satisfaction, r.timestamp) as satisfaction,
 from people.events r
 left join executions e on e.task_id = r.task_id
 where r.author = $author and r.feedback_type = 'rating' and r.timestamp <= $at
@@ -39,6 +42,16 @@ where r.author = $author and r.feedback_type = 'rating' and r.timestamp <= $at
     )
 group by r.task_id
 """
+
+_FACTS = (
+    "task_type",
+    "model_tier",
+    "success",
+    "duration_seconds",
+    "swarm_topology",
+    "user_accepted",
+)
+"""What a situation takes from an execution as it is."""
 
 _NO = {"", "0", "false", "no"}
 
@@ -75,20 +88,44 @@ def in_notebook() -> bool:
     return kernel is not None and bool(getattr(kernel, "_allow_stdin", True))
 
 
-def situation_of(
-    store: Store, task: str | ExecutionRecord, author: str, at: datetime, **known: Any
-) -> tuple[str, Situation]:
-    """Return the task_id and the situation of asking an author about an execution at a moment (UTC).
+@dataclass(frozen=True)
+class Subject:
+    """An execution that somebody may be asked about: its id, what was to be done where, and the situation.
 
-    A record need not be in the store yet. `known` is what the caller knows of the situation by itself.
+    `rated` is the satisfaction that this person gave it, `rated_at` when (UTC); None for no rating.
+    """
+
+    task_id: str
+    description: str
+    repo: str
+    situation: Situation
+    rated: str | None = None
+    rated_at: datetime | None = None
+
+    def facts(self) -> str:
+        """Return what is known of the execution in one line.
+
+        >>> Subject("t", "Explain", "shop", Situation(task_type="docs", duration_seconds=12, success=True)).facts()
+        'docs in shop, 12 s, succeeded'
+        """
+        about = self.situation
+        tier = "" if about.model_tier == "unknown" else f"{about.model_tier} model"
+        taken = "" if about.duration_seconds is None else about.seconds
+        ended = "failed" if about.is_failed else "succeeded" if about.success else "outcome unknown"
+        return ", ".join(part for part in (f"{about.task_type} in {self.repo}", tier, taken, ended) if part)
+
+
+def subject_of(store: Store, task: str | ExecutionRecord, author: str, at: datetime) -> Subject:
+    """Return an execution as an author would be asked about it at a moment (UTC).
+
+    A record need not be in the store yet.
 
     Raises:
         FeedbackError: when no execution in the store has the id.
-        StoreError: when the store cannot be read; a record's is not looked into while there is none.
+        StoreError: when the store cannot be read; for a record there need not be one.
     """
-    moment = at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
     if isinstance(task, ExecutionRecord) and not store.exists():
-        return str(task.task_id), _situation(task.model_dump(mode="json"), False, [], moment, **known)
+        return _subject(str(task.task_id), task.model_dump(mode="json"), False, [], at)
     with store.reading() as connection:
         if isinstance(task, ExecutionRecord):
             facts = task.model_dump(mode="json")
@@ -98,30 +135,29 @@ def situation_of(
             facts = fetch(connection, _EXECUTION, {"task_id": task_id}).to_dicts()[0]
         ids = {"task_id": task_id, "record_key": record_key}
         is_decided = bool(fetch(connection, _IS_ROUTED, ids).item())
-        own = {"author": author, "at": moment, "since": moment - AN_HOUR, "task_id": task_id}
+        own = {"author": author, "at": _stored(at), "since": _stored(at) - AN_HOUR, "task_id": task_id}
         ratings = fetch(connection, _OWN_RATINGS, own).to_dicts()
-    is_rated = any(row["task_id"] == task_id for row in ratings)
+    return _subject(task_id, facts, is_decided, ratings, at)
+
+
+def _stored(moment: datetime) -> datetime:
+    """Return a time as the store has it: UTC, without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _subject(
+    task_id: str, facts: dict[str, Any], is_decided: bool, ratings: list[dict[str, Any]], at: datetime
+) -> Subject:
+    rated = next((row for row in ratings if row["task_id"] == task_id), {})
     others = [row for row in ratings if row["task_id"] != task_id]
-    return task_id, _situation(facts, is_decided, others, moment, is_rated=is_rated, **known)
-
-
-def _situation(
-    facts: dict[str, Any], is_decided: bool, ratings: list[dict[str, Any]], moment: datetime, **known: Any
-) -> Situation:
-    of_type = [moment - row["rated_at"] for row in ratings if row["task_type"] == facts["task_type"]]
-    names = (
-        "task_type",
-        "model_tier",
-        "success",
-        "duration_seconds",
-        "swarm_topology",
-        "user_accepted",
-    )
-    return Situation(
-        **{name: facts[name] for name in names},
+    of_type = [_stored(at) - row["rated_at"] for row in others if row["task_type"] == facts["task_type"]]
+    situation = Situation(
+        **{name: facts[name] for name in _FACTS},
+        is_rated=bool(rated),
         is_failed=has_failed(facts["success"], facts["error_type"]),
         is_routed=is_decided or facts["propensity"] is not None,
-        n_rated=len(ratings),
+        n_rated=len(others),
         since_type=min(of_type, default=None),
-        **known,
     )
+    said, when = rated.get("satisfaction"), rated.get("rated_at")
+    return Subject(task_id, facts["task_description"] or "", facts["repo"], situation, said, when)

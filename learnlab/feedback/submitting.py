@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def rating(
     whole = {
         "task_id": task_id,
         "satisfaction": satisfaction,
-        "issues": issues if isinstance(issues, str) else list(issues),
+        "issues": list(issues) if isinstance(issues, Iterable) and not isinstance(issues, str) else issues,
         "contextual": contextual,
         **given,
     }

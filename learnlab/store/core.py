@@ -15,9 +15,10 @@ import duckdb
 import polars as pl
 
 from learnlab.errors import StoreBusyError, StoreError
+from learnlab.models import now
 from learnlab.people import TEAM, Viewer
 from learnlab.settings import store_name, store_path
-from learnlab.store import archive, drain, migrations, spool, sqlfiles, views
+from learnlab.store import archive, drain, feedback, guard, migrations, spool, sqlfiles, views
 from learnlab.store.connection import reading, rewrite, transaction, within, writing, writing_if
 from learnlab.store.forget import Forgotten, forget
 from learnlab.store.merge import Addition, Counts, merge
@@ -140,20 +141,21 @@ class Store:
         """Return the rows of a query as a polars frame; `$name` stands for a parameter.
 
         The connection is read-only. `executions_archive` and `steps_archive` read what retention moved
-        out.
+        out. What people gave is read through the view `feedback`, not from the raw tables: `guard.check`.
 
         Raises:
-            StoreError: when there is no store, or the query is wrong; it carries DuckDB's words.
+            StoreError: when there is no store, the query is wrong (it carries DuckDB's words), or it reads what its
+                viewer may not see.
 
         >>> Store("sample").sql("select 1 as n")  # doctest: +SKIP
         """
         with self.reading() as connection:
             try:
+                guard.check(connection, self.path, query, self.viewer)
                 if archive.ARCHIVE_VIEW in query or archive.STEPS_VIEW in query:
                     archive.show(connection, self.path)
                 relation = connection.sql(query, params=params)
-                if relation is None:
-                    raise StoreError("that statement returns no rows: `sql` is for reading")
+                assert relation is not None, "the guard lets pass what returns rows alone"
                 frame: pl.DataFrame = relation.pl()
                 return frame
             except duckdb.Error as error:
@@ -244,6 +246,21 @@ class Store:
             raise StoreError(f"{self.name} is being used by this very thread: finish that before forgetting")
         with self.writing() as connection:
             done = forget(connection, self.path, repo=repo, session=session, before=before)
+        rewrite(self.path, self._timeout)
+        return done
+
+    def delete_feedback(self, author: str, feedback_ids: Sequence[UUID] | None = None) -> feedback.Used:
+        """Delete pieces of feedback of an author, or all (None), for good, and write the file anew: `feedback.delete`.
+
+        Raises:
+            StoreError: when the file cannot be written anew; what was to go is gone from every table then, and
+                `compact` frees the bytes.
+            StoreBusyError: when others hold the store for longer than the time to wait.
+        """
+        if within(self.path):
+            raise StoreError(f"{self.name} is being used by this very thread: finish that before deleting")
+        with self.writing() as connection, transaction(connection):
+            done = feedback.delete(connection, author, feedback_ids, now().replace(tzinfo=None))
         rewrite(self.path, self._timeout)
         return done
 

@@ -37,12 +37,13 @@ function face(kind) {
 }
 
 // A group of radio buttons or boxes, each with its words; `read` gives what is chosen.
-function group(legend, type, name, choices, start = null) {
+function group(legend, type, name, choices, { start = null, why = "" } = {}) {
     const inputs = choices.map(([value]) =>
         element("input", { type, name, value, checked: value === start }));
     const labels = choices.map(([, words, picture], at) =>
         element("label", {}, inputs[at], ...(picture ? [picture] : []), element("span", { text: words })));
-    const box = element("fieldset", {}, element("legend", { text: legend }), ...labels);
+    const reason = why ? [element("span", { className: "ll-why", text: ` ${why}` })] : [];
+    const box = element("fieldset", {}, element("legend", {}, legend, ...reason), ...labels);
     return { box, inputs, read: () => inputs.filter((one) => one.checked).map((one) => one.value) };
 }
 
@@ -59,15 +60,14 @@ function render({ model, el }) {
     const comment = element("textarea", { id: `${id}-comment`, rows: 2, maxLength: about.max_comment });
     const questions = about.questions.map(([name, text, why]) => ({
         name,
-        ...group(`${text} (${why})`, "radio", `${id}-${name}`,
-            [["yes", "yes"], ["no", "no"], ["", "don’t know"]], ""),
+        ...group(text, "radio", `${id}-${name}`, [["yes", "yes"], ["no", "no"], ["", "don’t know"]], { start: "", why }),
     }));
     const n = questions.length;
     const more = element("details", {},
         element("summary", { text: n === 1 ? "One more question, if you like" : `${n} more questions, if you like` }),
         ...questions.map((one) => one.box));
     const seen = group("Who may see it?", "radio", `${id}-seen`,
-        about.visibilities.map(([value, words]) => [value, `${value}: ${words}`]), "private");
+        about.visibilities.map(([value, words]) => [value, `${value}: ${words}`]), { start: "private" });
     seen.box.className = "ll-seen";
     const save = element("button", { type: "button", text: "Save", className: "ll-save" });
     const back = element("button", { type: "button", text: "Take back", hidden: true });
@@ -93,6 +93,14 @@ function render({ model, el }) {
         const isNeeded = !issues.box.hidden && issues.read().includes("other");
         commentWords.textContent = isNeeded ? "What was it? (needed)" : "Anything to add? (optional)";
         comment.required = isNeeded;
+    };
+
+    // What is still missing, and where; what else may be wrong the kernel says.
+    const missing = () => {
+        if (!faces.read().length) return ["Choose a face first.", faces.inputs[0]];
+        if (!issues.box.hidden && !issues.read().length) return ["Choose at least one thing that was wrong.", issues.inputs[0]];
+        if (comment.required && !comment.value.trim()) return ["Say in a few words what it was.", comment];
+        return null;
     };
 
     const answers = () => {
@@ -142,7 +150,13 @@ function render({ model, el }) {
         root.addEventListener(kind, (event) => event.stopPropagation());
     }
     root.addEventListener("change", arrange);
-    save.addEventListener("click", () => ask({ kind: "save", answers: answers() }, "Saving …"));
+    save.addEventListener("click", () => {
+        const [words, where] = missing() ?? [];
+        if (!where) return ask({ kind: "save", answers: answers() }, "Saving …");
+        said.textContent = "";
+        wrong.textContent = words;
+        where.focus();
+    });
     back.addEventListener("click", () => ask({ kind: "take back" }, "Taking it back …"));
     model.on("change:outcome", show);
     arrange();

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from learnlab.errors import FeedbackError, LearnlabError
-from learnlab.feedback import suggesting
-from learnlab.feedback.details import Details, ReadAhead
 from learnlab.feedback.giving import give
-from learnlab.feedback.leases import Claim, Leases, LeasesLostError, Progress, Standing
-from learnlab.feedback.presence import Presence, sweep
+from learnlab.feedback.labelling.details import ReadAhead
+from learnlab.feedback.labelling.items import Given, Item, item_of
+from learnlab.feedback.labelling.leases import Claim, Leases, Progress, Standing
+from learnlab.feedback.labelling.presence import Presence, sweep
+from learnlab.feedback.labelling.queuefile import LeasesLostError
+from learnlab.feedback.labelling.recounting import recount
+from learnlab.feedback.labelling.suggesting import Beside, Similar, Suggestion
 from learnlab.feedback.queues import Queue, joined
-from learnlab.feedback.recounting import recount
-from learnlab.feedback.schemas import Answers
-from learnlab.feedback.suggesting import Similar, Suggestion
-from learnlab.people import Act, Author, Label, Via, Viewer, Visibility, own_name
+from learnlab.feedback.submitting import in_words
+from learnlab.people import Act, Label, Via, Viewer, Visibility
 from learnlab.store import Store
 
+_log = logging.getLogger("learnlab.feedback")
 _FIRST = 5.0
 """Seconds that a new session waits for the details of its first item."""
 
 _SAID = """
-select given_at, task_id, feedback_type as act, answers, comment, seconds, saw_suggestion, is_undone, feedback_id
+select
+    given_at,
+    cast(task_id as varchar) as task_id,
+    feedback_type as act,
+    answers,
+    comment,
+    seconds,
+    saw_suggestion,
+    is_undone,
+    cast(feedback_id as varchar) as feedback_id,
 from feedback
 where is_own and queue = $queue
 order by given_at, feedback_id
@@ -39,50 +51,23 @@ order by given_at, feedback_id
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Item:
-    """What there is to label: its place in the queue (from 1 on), the task, why it is asked about, and its details.
-
-    `facts` are what a labeller needs to know of the execution (task type, repo, start, duration, cost, error, what
-    solved it) and no verdict of anybody. While `is_ready` is false the details are not there yet; `words` says why.
-    """
-
-    place: int
-    task_id: str
-    why: str | None
-    description: str | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    is_ready: bool = False
-    words: str = ""
-
-
-@dataclass(frozen=True)
-class Given:
-    """An act that was acknowledged: what it was, on which item, and what there is to say about it in words."""
-
-    act: Act
-    feedback_id: UUID
-    item: Item
-    answers: Answers = field(default_factory=dict)
-    words: str = ""
-
-
 class LabelingSession:
     """One person at one queue: the item in hand, and what can be done with it.
 
-    `queue` is a queue or the name of one that is open. What is given is seen by `visibility` (the team unless told
-    otherwise, and then without the author's name). An item is held for `lease_seconds` after the last activity, as
+    `queue` is a queue or the name of one that is open. What is given is seen by `visibility`: the team unless told
+    otherwise, and then without the author's name. An item is held for `lease_seconds` after the last activity, as
     long as the process lives; whoever comes back after a restart goes on where they were.
 
     Raises:
-        FeedbackError: when there is no such queue, nobody knows who the author is, or the queue cannot be used; from
-            every method as well, in words.
+        FeedbackError: when there is no such queue, nobody knows who the author is, or the queue cannot be used.
         StoreError: when the store cannot be read in the beginning.
 
     >>> session = LabelingSession("audit", "sample", author="ada")  # doctest: +SKIP
     >>> session.label({"success": "yes"}).item.place, session.progress.n_own  # doctest: +SKIP
     (1, 1)
     """
+
+    _standing: Standing
 
     def __init__(
         self,
@@ -95,51 +80,53 @@ class LabelingSession:
         via: Via = Via.PYTHON,
     ) -> None:
         self.queue = queue if isinstance(queue, Queue) else joined(queue, db)
-        self.author = _valid(Author, own_name() if author is None else author, "no name for an author")
-        self.visibility: Visibility = _valid(Visibility, visibility, "nobody to show it to")
-        self.lease_seconds, self.via = lease_seconds, via
+        given = {"visibility": visibility, "via": via} | ({} if author is None else {"author": author})
+        someone = _label(self.queue, Act.SKIP, str(UUID(int=0)), **given)
+        self.author, self.visibility, self.via = someone.author, someone.visibility, someone.via
         self.last: Given | None = None
         self._store = self.queue.store
         self._leases = Leases(self._store.path, self.queue.name, self.author, lease_seconds)
-        self._ahead = ReadAhead(self._store.path)
-        self._similar: dict[str, Similar] = {}
         self._begin()
 
     def _begin(self) -> None:
         self._presence = Presence(self._store.path)
-        self._seen: set[str] = set()
-        self._reopened: set[str] = set()
-        self._claim: Claim | None = None
-        self._upcoming: tuple[str, ...] = ()
+        self._ahead = ReadAhead(self._store.path)
+        self._beside = Beside(self._store, self._ahead)
         self._unsure: Label | None = None
+        self._trouble = ""
         sweep(self._store.path)
-        recount(self.queue, self._leases, self._presence.name)
-        self._stand(self._leases.stand(self._me), _FIRST)
-
-    @property
-    def _me(self) -> str:
-        return self._presence.name
+        recount(self.queue, self._presence.name)
+        self._notes = self._own_notes()
+        self._take(self._leases.stand(self._me), _FIRST)
 
     @property
     def item(self) -> Item | None:
         """The item in hand, None when there is none for this author now."""
-        if self._claim is None:
+        claim = self._standing.claim
+        if claim is None:
             return None
-        if self._ahead.of(self._claim.task_id) is None:
-            self._ahead.want([self._claim.task_id, *self._upcoming])
-        return self._item(self._claim)
+        if self._ahead.of(claim.task_id) is None:
+            self._ahead.want([claim.task_id, *self._standing.upcoming])
+        return self._item(claim)
 
     @property
     def progress(self) -> Progress:
         """How far the author and the queue are."""
-        return self._progress
+        return self._standing.progress
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether the author has a label or a skip in this queue to take back."""
+        return self._standing.can_undo
 
     @property
     def words(self) -> str:
         """What there is to say of where one stands."""
-        p = self._progress
-        if self._claim is not None:
-            return f"item {self._claim.place} of {p.n_items}"
+        claim, p = self._standing.claim, self._standing.progress
+        if claim is not None:
+            return f"item {claim.place} of {p.n_items}"
+        if self._trouble:
+            return f"what comes next cannot be said now: {self._trouble}"
         if p.n_done >= p.n_items:
             return f"all {p.n_items} items have the labels that were asked for"
         return f"nothing for you now: {p.n_done} of {p.n_items} items are done, the others wait for somebody else"
@@ -147,10 +134,10 @@ class LabelingSession:
     def label(self, answers: dict[str, Any]) -> Given:
         """Give the answers to the questions of the queue's schema; acknowledged and safe once this returns.
 
-        The next item is in hand then. When it fails nothing is lost: the same can be given again.
+        The next item is in hand then. When it fails nothing is lost: the same can be given again, and counts once.
 
         Raises:
-            FeedbackError: when an answer is none, there is no item, or the queue's file cannot be written.
+            FeedbackError: when an answer is none, there is no item, or the queue cannot be used.
             StoreError: when the answers cannot be written down.
         """
         checked = self.queue.schema.check(answers)
@@ -160,8 +147,8 @@ class LabelingSession:
         """Leave the item to others; it is not offered to this author again.
 
         Raises:
-            FeedbackError: as `label` does.
-            StoreError: as `label` does.
+            FeedbackError: when there is no item, or the queue cannot be used.
+            StoreError: when it cannot be written down.
         """
         return self._give(Act.SKIP)
 
@@ -172,61 +159,63 @@ class LabelingSession:
             FeedbackError: when there is no item, or the text is blank or longer than 2,000 characters.
             StoreError: when it cannot be written down.
         """
-        self._here()
+        self._be_here()
+        claim = self._in_hand()
         if not str(text).strip():
             raise FeedbackError("there is nothing in that note")
-        event = self._event(Act.NOTE, self._in_hand(), comment=text)
+        event = self._event(Act.NOTE, claim.task_id, comment=text)
         give(self._store.path, event)
-        return Given(Act.NOTE, event.feedback_id, self._item(self._in_hand()))
+        self._notes[claim.task_id] = text
+        return Given(Act.NOTE, event.feedback_id, self._item(claim))
 
     def undo(self) -> Given:
-        """Take back the author's latest label or skip in this queue; its item is in hand again. So on, back to the first.
+        """Take back the author's latest label or skip in this queue, whose item is in hand again; so on to the first.
 
         Raises:
-            FeedbackError: when there is nothing to undo, or the queue's file cannot be written.
+            FeedbackError: when there is nothing to undo, or the queue cannot be used.
             StoreError: when it cannot be written down.
         """
-        self._here()
+        self._be_here()
         found = self._knowing(lambda: self._leases.undoing(self._me))
         if found is None:
             raise FeedbackError(
-                f"nothing to undo: {self.author} has neither labelled nor skipped anything here"
+                f"nothing to undo: {self.author} has no label and no skip in {self.queue.name!r}"
             )
         task_id, ids = found
-        claim = Claim(0, task_id, None)
-        events = [self._event(Act.UNDO, claim, undoes=UUID(one)) for one in ids]
+        events = [self._event(Act.UNDO, task_id, undoes=UUID(one)) for one in ids]
         give(self._store.path, *events)
-        self._reopened.add(task_id)
+        self._beside.reopen(task_id)
         self._unsure = None
         self._settle(lambda: self._leases.undone(self._me, task_id, ids))
-        is_back = self._claim is not None and self._claim.task_id == task_id
-        words = "" if is_back else "taken back; others have labelled that item meanwhile"
-        item = self._item((self._claim if is_back else None) or claim)
+        claim = self._standing.claim
+        if claim is not None and claim.task_id == task_id:
+            item, words = self._item(claim), ""
+        else:
+            item, words = self._item(Claim(0, task_id, None)), "taken back; the item is with others now"
         self.last = Given(Act.UNDO, events[0].feedback_id, item, words=words)
         return self.last
 
     def suggestion(self, item: Item | None = None) -> Suggestion:
-        """Return what is suggested for the item in hand, or for another: what the log says, else what is similar.
+        """Return what is suggested for an item, by default the one in hand: what the log says, else what is similar.
 
-        Whoever asks has seen it: a label that follows on the same item says so.
+        Whoever asks has seen it: a label that follows on the same item says so. May take seconds.
+
+        Raises:
+            FeedbackError: when there is no item.
         """
-        self._here()
-        task_id = item.task_id if item else self._in_hand().task_id
-        self._seen.add(task_id)
-        details = self._ahead.of(task_id)
-        if details is None:
-            return Suggestion(None, "", "no suggestion: the store is busy")
-        return suggesting.from_log(details) or suggesting.from_similar(self._similar_to(task_id).rows)
+        self._be_here()
+        return self._beside.suggestion(item.task_id if item else self._in_hand().task_id)
 
     def similar(self, item: Item | None = None) -> Similar:
-        """Return past executions similar to an item, by default the one in hand.
+        """Return past executions similar to an item, by default the one in hand. May take seconds.
 
         What came of them is told only beside a suggestion, which it would give away.
+
+        Raises:
+            FeedbackError: when there is no item.
         """
-        self._here()
-        task_id = item.task_id if item else self._in_hand().task_id
-        found = self._similar_to(task_id)
-        return found if task_id in self._seen else suggesting.without_outcomes(found)
+        self._be_here()
+        return self._beside.similar(item.task_id if item else self._in_hand().task_id)
 
     def said(self) -> pl.DataFrame:
         """Return all that the author gave in this queue, in order, one row an act: what was undone as well.
@@ -234,28 +223,28 @@ class LabelingSession:
         Raises:
             StoreError: when the store cannot be read.
         """
-        store = Store(self._store.path, viewer=Viewer(self.author))
-        return store.sql(_SAID, {"queue": self.queue.name})
+        return Store(self._store.path, viewer=Viewer(self.author)).sql(_SAID, {"queue": self.queue.name})
 
     def look_again(self) -> Item | None:
         """Return the item in hand; where there was none, what has become free meanwhile.
 
         Raises:
-            FeedbackError: when the queue's file cannot be used.
+            FeedbackError: when the queue cannot be used.
+            StoreError: when the store is needed for that and cannot be read.
         """
-        self._here()
-        if self._claim is None:
-            self._settle(lambda: self._leases.stand(self._me))
+        self._be_here()
+        if self._standing.claim is None:
+            self._go_on(lambda: self._leases.stand(self._me))
         return self.item
 
     def renew(self) -> bool:
         """Hold on to the item for another `lease_seconds`; False when others have filled it meanwhile.
 
         Raises:
-            FeedbackError: when the queue's file cannot be used.
+            FeedbackError: when the queue cannot be used.
         """
-        self._here()
-        claim = self._claim
+        self._be_here()
+        claim = self._standing.claim
         return claim is not None and self._knowing(lambda: self._leases.renew(self._me, claim.task_id))
 
     def close(self) -> None:
@@ -264,7 +253,8 @@ class LabelingSession:
             with suppress(FeedbackError):
                 self._leases.let_go(self._me)
             self._presence.leave()
-        self._claim = None
+        self._standing = replace(self._standing, claim=None, upcoming=())
+        self._trouble = "this session is closed"
 
     def __enter__(self) -> LabelingSession:
         return self
@@ -272,48 +262,37 @@ class LabelingSession:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _here(self) -> None:
+    @property
+    def _me(self) -> str:
+        return self._presence.name
+
+    def _be_here(self) -> None:
         """Begin anew in a child that was forked: the item in hand is the parent's."""
+        if not self._presence.leave.alive:
+            raise FeedbackError("this session is closed: open another")
         if not self._presence.is_here:
-            if not self._presence.leave.alive:
-                raise FeedbackError("this session is closed: open another")
             self._begin()
 
     def _in_hand(self) -> Claim:
-        if self._claim is None:
+        if self._standing.claim is None:
             raise FeedbackError(self.words)
-        return self._claim
+        return self._standing.claim
 
     def _item(self, claim: Claim) -> Item:
-        details: Details | None = self._ahead.of(claim.task_id)
-        if details is None:
-            words = "the store is busy: the details come as soon as it can be read"
-            return Item(claim.place, claim.task_id, claim.why, words=words)
-        words = "" if details.description is not None else "this execution is not in the store any more"
-        facts = dict(details.facts)
-        return Item(claim.place, claim.task_id, claim.why, details.description, facts, True, words)
+        return item_of(claim, self._ahead.of(claim.task_id), self._notes.get(claim.task_id))
 
-    def _event(self, act: Act, claim: Claim, **given: Any) -> Label:
-        fields = {
-            "act": act,
-            "task_id": claim.task_id,
-            "author": self.author,
-            "visibility": self.visibility,
-            "via": self.via,
-            "queue": self.queue.name,
-            "label_schema": self.queue.schema.key,
-        }
-        event: Label = _valid(Label, fields | given, "that cannot be given")
-        return event
+    def _event(self, act: Act, task_id: str, **given: Any) -> Label:
+        who = {"author": self.author, "visibility": self.visibility, "via": self.via}
+        return _label(self.queue, act, task_id, **who, **given)
 
     def _give(self, act: Act, **given: Any) -> Given:
-        self._here()
+        self._be_here()
         claim = self._in_hand()
         event = self._again(act, claim, given) or self._event(
             act,
-            claim,
+            claim.task_id,
             seconds=time.monotonic() - self._since,
-            saw_suggestion=self._saw(claim.task_id) if act == Act.LABEL else None,
+            saw_suggestion=self._beside.saw(claim.task_id) if act == Act.LABEL else None,
             **given,
         )
         feedback_id = str(event.feedback_id)
@@ -321,64 +300,61 @@ class LabelingSession:
         self._unsure = event
         give(self._store.path, event)
         self._unsure = None
-        item = self._item(claim)
-        self._settle(lambda: self._leases.given(self._me, claim.task_id, feedback_id, act))
         words = "stored; the item had gone to others meanwhile" if is_late and act == Act.LABEL else ""
-        self.last = Given(act, event.feedback_id, item, given.get("answers", {}), words)
+        self.last = Given(act, event.feedback_id, self._item(claim), given.get("answers", {}), words)
+        self._settle(lambda: self._leases.given(self._me, claim.task_id, feedback_id, act))
         return self.last
 
     def _again(self, act: Act, claim: Claim, given: dict[str, Any]) -> Label | None:
-        """Return what failed to be given before, if it is the same that is given now: it counts once."""
+        """Return what failed to be given before, if the same is given now: it is to count once."""
         last = self._unsure
-        is_same = last and last.act == act and str(last.task_id) == claim.task_id
-        return last if last and is_same and last.answers == given.get("answers", {}) else None
+        if last is None or last.act != act or str(last.task_id) != claim.task_id:
+            return None
+        return last if last.answers == given.get("answers", {}) else None
 
-    def _saw(self, task_id: str) -> bool | None:
-        """Whether a suggestion was seen; unknown of an item that was labelled before this session began."""
-        return True if task_id in self._seen else None if task_id in self._reopened else False
-
-    def _similar_to(self, task_id: str) -> Similar:
-        if task_id not in self._similar:
-            self._similar[task_id] = suggesting.similar_executions(self._store, task_id)
-        return self._similar[task_id]
+    def _own_notes(self) -> dict[str, str]:
+        notes = self.said().filter(pl.col("act") == Act.NOTE.value)
+        return dict(zip(notes["task_id"], notes["comment"], strict=True))
 
     def _knowing(self, work: Callable[[], T]) -> T:
         """Return what some work on the queue's file gives, having made the file anew where it was lost."""
         try:
             return work()
         except LeasesLostError:
-            recount(self.queue, self._leases, self._me)
+            recount(self.queue, self._me)
             return work()
 
     def _settle(self, work: Callable[[], Standing]) -> None:
-        """Take up what comes next; what was given is safe by now, so that nothing of this is an error of the giving."""
+        """Take up what comes next; what was given is safe by now, so that no trouble here is one of the giving."""
         try:
-            standing = self._knowing(work)
-            if standing.claim is None and standing.is_in_doubt:
-                recount(self.queue, self._leases, self._me)
-                standing = self._leases.stand(self._me)
-        except LearnlabError:
-            self._claim, self._upcoming = None, ()
-            return
-        self._stand(standing)
+            self._go_on(work)
+        except LearnlabError as error:
+            _log.warning("what comes next in the queue %r cannot be said: %s", self.queue.name, error)
+            self._standing = replace(self._standing, claim=None, upcoming=())
+            self._trouble = str(error)
 
-    def _stand(self, standing: Standing, seconds: float = 0.0) -> None:
-        self._claim, self._upcoming = standing.claim, standing.upcoming
-        self._progress = standing.progress
-        self._since = time.monotonic()
-        if self._claim:
-            self._ahead.want([self._claim.task_id, *self._upcoming], seconds)
+    def _go_on(self, work: Callable[[], Standing]) -> None:
+        """Take up what comes next; where nothing is left but what somebody died over, look up what came of that."""
+        standing = self._knowing(work)
+        if standing.claim is None and standing.is_in_doubt:
+            recount(self.queue, self._me)
+            standing = self._leases.stand(self._me)
+        self._take(standing)
+
+    def _take(self, standing: Standing, seconds: float = 0.0) -> None:
+        self._standing, self._trouble, self._since = standing, "", time.monotonic()
+        if standing.claim:
+            self._ahead.want([standing.claim.task_id, *standing.upcoming], seconds)
 
 
-def _valid(kind: Any, value: Any, words: str) -> Any:
-    """Return a value as a kind of ours has it.
+def _label(queue: Queue, act: Act, task_id: str, **given: Any) -> Label:
+    """Return an act in a queue.
 
     Raises:
-        FeedbackError: when it is none, with what is wrong in words.
+        FeedbackError: when something of it is not allowed, in words.
     """
+    fields = {"act": act, "task_id": task_id, "queue": queue.name, "label_schema": queue.schema.key}
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return Label.model_validate(fields | given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise FeedbackError(f"{words}: {where + ': ' if where else ''}{first['msg']}") from error
+        raise FeedbackError(in_words(error)) from error

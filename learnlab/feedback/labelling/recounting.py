@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-import polars as pl
-
 from learnlab.errors import FeedbackError
-from learnlab.feedback.leases import Leases
+from learnlab.feedback.labelling.queuefile import QueueFile
 from learnlab.feedback.queues import Queue
 from learnlab.store import spool
 from learnlab.store.connection import fetch
@@ -28,8 +26,10 @@ order by e.timestamp, e.arrived_at, e.feedback_id
 
 _IS_SETTLED = "(session is null or session = ? or not is_present(session))"
 
+Acts = list[tuple[str, str, str, str, bool]]
 
-def recount(queue: Queue, leases: Leases, session: str) -> None:
+
+def recount(queue: Queue, session: str) -> None:
     """Make the file say of a queue what its events say, and settle the marks of sessions that died while giving.
 
     What is in the file and in no event goes, if all that was handed in before is in the store. What other sessions
@@ -40,20 +40,29 @@ def recount(queue: Queue, leases: Leases, session: str) -> None:
         FeedbackError: when the file cannot be written, or it has to be made anew and the store is too busy to take
             in what was handed in last.
     """
-    with leases.using() as file:
+    beside = QueueFile(queue.store.path)
+    with beside.using() as file:
         known = _at_rest(file, queue, session)
     segments = spool.waiting(queue.store.path)
     with queue.store.reading() as connection:
         is_whole = not spool.undrained(segments)
-        items = queue.items()
-        acts = fetch(connection, _ACTS, {"queue": queue.name})
-    with leases.using() as file:
+        items = queue.items().select("place", "task_id", "why").rows()
+        acts = fetch(connection, _ACTS, {"queue": queue.name}).rows()
+    with beside.using() as file:
         if not is_whole and _opened_at(file, queue) is None:
             raise FeedbackError(
-                f"the store {queue.store.name} is busy and has not taken in the latest labels yet: try again in a moment"
+                f"{queue.store.name} is busy and has not taken in the latest labels yet: try again in a moment"
             )
-        gone = known - set(acts["feedback_id"]) if is_whole else set()
-        _write(file, queue, session, items, acts, gone)
+        _define(file, queue, items)
+        _settle(file, queue, session, acts, known - {row[0] for row in acts} if is_whole else set())
+
+
+def _at_rest(file: Connection, queue: Queue, session: str) -> set[str]:
+    """Return the ids of the acts that nobody else is giving or taking back at this moment."""
+    rows = file.execute(
+        f"select feedback_id from acts where queue = ? and {_IS_SETTLED}", (queue.name, session)
+    )
+    return {row[0] for row in rows.fetchall()}
 
 
 def _opened_at(file: Connection, queue: Queue) -> str | None:
@@ -61,40 +70,38 @@ def _opened_at(file: Connection, queue: Queue) -> str | None:
     return str(row[0]) if row else None
 
 
-def _at_rest(file: Connection, queue: Queue, session: str) -> set[str]:
-    """Return the ids of the acts that nobody is giving or taking back at this moment."""
-    rows = file.execute(
-        f"select feedback_id from acts where queue = ? and {_IS_SETTLED}", (queue.name, session)
-    )
-    return {row[0] for row in rows.fetchall()}
-
-
-def _write(
-    file: Connection, queue: Queue, session: str, items: pl.DataFrame, acts: pl.DataFrame, gone: set[str]
-) -> None:
+def _define(file: Connection, queue: Queue, items: list[tuple[int, str, str | None]]) -> None:
+    """Write down what the queue is; one of the same name in a store that was here before leaves nothing."""
     opened_at = queue.opened_at.isoformat()
-    if _opened_at(file, queue) != opened_at:  # a queue of this name in a store that was here before
+    if _opened_at(file, queue) != opened_at:
         for table in ("acts", "leases"):
             file.execute(f"delete from {table} where queue = ?", (queue.name,))
     file.execute(
         "insert or replace into queues (queue, opened_at, labels_per_item) values (?, ?, ?)",
         (queue.name, opened_at, queue.labels_per_item),
     )
-    file.execute("delete from items where queue = ?", (queue.name,))
-    file.executemany(
-        "insert into items (queue, place, task_id, why) values (?, ?, ?, ?)",
-        ((queue.name, *row) for row in items.select("place", "task_id", "why").iter_rows()),
+    written = file.execute(
+        "select place, task_id, why from items where queue = ? order by place", (queue.name,)
     )
+    if written.fetchall() != items:
+        file.execute("delete from items where queue = ?", (queue.name,))
+        file.executemany(
+            "insert into items (queue, place, task_id, why) values (?, ?, ?, ?)",
+            ((queue.name, *item) for item in items),
+        )
+
+
+def _settle(file: Connection, queue: Queue, session: str, acts: Acts, gone: set[str]) -> None:
     file.executemany(
         f"delete from acts where feedback_id = ? and {_IS_SETTLED}", ((one, session) for one in gone)
     )
-    rows = acts.select("feedback_id", "task_id", "author", "act", "is_undone").rows()
     file.executemany(
-        "insert or ignore into acts (queue, feedback_id, task_id, author, act, is_undone) values (?, ?, ?, ?, ?, ?)",
-        ((queue.name, *row) for row in rows),
+        "insert or ignore into acts (queue, feedback_id, task_id, author, act, is_undone) "
+        "values (?, ?, ?, ?, ?, ?)",
+        ((queue.name, *act) for act in acts),
     )
     file.executemany(
         "update acts set is_undone = max(is_undone, ?), mark = null, session = null "
-        f"where feedback_id = ? and {_IS_SETTLED}",
-        ((is_undone, feedback_id, session) for feedback_id, _, _, _, is_undone in rows),
+        f"where feedback_id = ? and (mark is not null or is_undone <> ?) and {_IS_SETTLED}",
+        ((is_undone, feedback_id, is_undone, session) for feedback_id, _, _, _, is_undone in acts),
     )

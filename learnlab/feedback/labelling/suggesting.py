@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from learnlab.errors import LearnlabError, SearchError
-from learnlab.feedback.details import Details
+from learnlab.feedback.labelling.details import Details, ReadAhead
 from learnlab.intervals import TOO_FEW, Interval, wilson
 from learnlab.store import Store
 
@@ -74,12 +74,6 @@ def similar_executions(store: Store, task_id: str) -> Similar:
     return Similar((), f"nothing similar enough{best}")
 
 
-def without_outcomes(similar: Similar) -> Similar:
-    """Return the same executions without what came of them."""
-    rows = tuple({name: value for name, value in row.items() if name not in _OUTCOME} for row in similar.rows)
-    return Similar(rows, similar.words)
-
-
 def from_log(details: Details) -> Suggestion | None:
     """Return what the log says of an execution, None where it says nothing."""
     if details.success is None:
@@ -113,3 +107,51 @@ def from_similar(rows: Sequence[dict[str, Any]]) -> Suggestion:
     success = share.low > 0.5
     verdict = "succeeded" if success else "failed"
     return Suggestion(success, "similar", f"similar executions mostly {verdict}: {shown}", share)
+
+
+class Beside:
+    """What may be shown beside the items of a session, and of which of them a suggestion was seen."""
+
+    def __init__(self, store: Store, details: ReadAhead) -> None:
+        self._store, self._details = store, details
+        self._found: dict[str, Similar] = {}
+        self._seen: set[str] = set()
+        self._reopened: set[str] = set()
+
+    def suggestion(self, task_id: str) -> Suggestion:
+        """Return what the log says of an execution, else what those similar to it suggest; from now on it was seen."""
+        self._seen.add(task_id)
+        details = self._details.of(task_id)
+        if details is None:
+            return Suggestion(None, "", "no suggestion: the store is busy")
+        said = from_log(details)
+        if said is not None:
+            return said
+        found = self._similar(task_id)
+        return (
+            from_similar(found.rows) if found.rows else Suggestion(None, "", f"no suggestion: {found.words}")
+        )
+
+    def similar(self, task_id: str) -> Similar:
+        """Return similar past executions; what came of them only where a suggestion was seen."""
+        found = self._similar(task_id)
+        if task_id in self._seen:
+            return found
+        rows = tuple(
+            {name: value for name, value in row.items() if name not in _OUTCOME} for row in found.rows
+        )
+        return Similar(rows, found.words)
+
+    def reopen(self, task_id: str) -> None:
+        """Take note that an item came back after an answer was given, in this session or an earlier one."""
+        self._reopened.add(task_id)
+
+    def saw(self, task_id: str) -> bool | None:
+        """Return whether a suggestion was seen; None of an item that came back, where an earlier session may know."""
+        return True if task_id in self._seen else None if task_id in self._reopened else False
+
+    def _similar(self, task_id: str) -> Similar:
+        found = self._found.get(task_id) or similar_executions(self._store, task_id)
+        if found.rows:
+            self._found[task_id] = found
+        return found

@@ -11,8 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from learnlab.models import SuccessSource
+from learnlab.people import TEAM
 from learnlab.search.index.vectors import VectorTable, table_of
-from learnlab.store import Store
+from learnlab.store import Store, views
 from learnlab.store.connection import fetch, lent
 
 LEAST_USES = 5
@@ -48,9 +49,10 @@ with told as (
     select
         e.description_hash, e.repo, e.task_type,
         case when w.n_alike >= $least then w.solution when w.n_alike > 0 then $other end as solution,
-        case when list_contains($trusted, e.success_source) then e.success end as success,
+        case when list_contains($trusted, o.success_source) then o.success end as success,
         case when e.time_source = 'recorded' then e.timestamp end as started_at,
     from executions e
+    join outcomes o on o.task_id = e.task_id
     left join wordings w on w.solution_summary = e.solution_summary
 )
 select
@@ -118,10 +120,11 @@ def n_gone(connection: duckdb.DuckDBPyConnection) -> int:
 def read(store: Store, encoder_key: str | None = None) -> Material:
     """Return what there is to mine, from one state of the store; vectors of the model that has most unless named.
 
-    Wordings of a solution are one where they differ in case, spaces and punctuation alone.
+    Wordings of a solution are one where they differ in case, spaces and punctuation alone. What is mined is kept for
+    all of the store's users: people's verdicts count as far as they are shared with them, whoever mines.
     """
     given: dict[str, Any] = {"least": LEAST_USES}
-    with store.reading() as connection:
+    with store.reading() as connection, views.told(connection, TEAM):
         table = _table(connection, encoder_key)
         connection.execute(_WORDINGS)
         named = {**given, "other": OTHER, "trusted": _TRUSTED, "days": RECENT_DAYS}

@@ -12,9 +12,13 @@ from learnlab.errors import SearchError
 from learnlab.lenient import storable
 from learnlab.models import Tier, normalise_task_type
 from learnlab.search.once import once
-from learnlab.store import views
+from learnlab.store import said, views
 
-_OUTCOMES = {"success": "e.success", "failure": "not e.success", "unknown": "e.success is null"}
+_OUTCOMES = {"success": "success", "failure": "not success", "unknown": "success is null"}
+_JUDGED = """
+(({recorded}) and e.task_id not in (select task_id from {judged})
+    or e.task_id in (select task_id from {judged} where {said}))
+"""
 _MOST_DAYS = 1_000_000
 _ALL = "true"
 
@@ -71,6 +75,13 @@ class Where:
 def _n_kept(connection: duckdb.DuckDBPyConnection, sql: str, params: dict[str, Any]) -> int:
     ((n_kept,),) = connection.execute(f"select count(*) from executions e where {sql}", params).fetchall()
     return int(n_kept)
+
+
+def _came_to(connection: duckdb.DuckDBPyConnection, outcome: str) -> str:
+    """Return the condition on what became of an execution, in people's word where that counts and may be seen."""
+    recorded = _OUTCOMES[outcome].replace("success", "e.success")
+    judged = once(connection, ("judged", said.viewer(connection)), lambda: said.judged(connection))
+    return _JUDGED.format(recorded=recorded, judged=judged, said=_OUTCOMES[outcome]) if judged else recorded
 
 
 @dataclass(frozen=True)
@@ -146,7 +157,7 @@ class Filter:
             parts.append("e.task_type = $task_type")
             params["task_type"] = self.task_type
         if self.outcome is not None:
-            parts.append(_OUTCOMES[self.outcome])
+            parts.append(_came_to(connection, self.outcome))
         if self.tier == "unknown":
             parts.append(_NO_TIER)
         elif self.tier is not None:

@@ -11,6 +11,7 @@ import polars as pl
 from learnlab.search.filters import Where
 from learnlab.search.twostage import Ranking
 from learnlab.store.connection import fetch
+from learnlab.store.said import with_what_people_said
 
 _MET = """
 with {ctes},
@@ -66,6 +67,7 @@ def winners(
 ) -> Won:
     """Return the first `limit` executions of the ranked texts, newest first among equals, then by task_id.
 
+    Their outcomes and ratings are those of the view `outcomes`, as whoever looks sees it.
     `excluded` is a task_id to leave out. `n_texts` is 0 unless it is to be counted.
     """
     condition, params = where.sql, ranking.params | where.params
@@ -77,4 +79,5 @@ def winners(
     )
     rows = fetch(connection, query, params)
     n: Any = rows["n_texts"][0] if len(rows) else 0
+    rows = with_what_people_said(connection, rows)
     return Won(rows.drop("n_texts").with_columns(pl.col("similarity").clip(-1, 1)), int(n))

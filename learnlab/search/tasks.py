@@ -11,6 +11,7 @@ import duckdb
 
 from learnlab.errors import SearchError
 from learnlab.store.connection import fetch
+from learnlab.store.said import with_what_people_said
 
 _FIELDS = ("repo", "task_type", "model_tier", "model", "agent", "pool_type", "success", "error_type")
 """The fields of a stored task whose agreement says something of why another was found."""
@@ -63,7 +64,9 @@ def stored(connection: duckdb.DuckDBPyConnection, uuid: str | None, text: str) -
     Raises:
         SearchError: when no execution has that id, several have, or it has no description.
     """
-    rows = fetch(connection, _STORED, {"uuid": uuid, "text": text}).to_dicts()
+    rows = with_what_people_said(
+        connection, fetch(connection, _STORED, {"uuid": uuid, "text": text})
+    ).to_dicts()
     shown = repr(text[:100])
     if not rows:
         raise SearchError(f"no execution in this store has the task_id or external_id {shown}")

@@ -209,12 +209,16 @@ def test_whatever_two_states_somebody_sees_fewer_than_five_never_make_the_differ
 
     for hour in range(1, 18):
         fresh = []
-        for _ in range(random.choice([1, 1, 3])):
+        for minute in range(random.choice([1, 1, 3])):
             if random.random() < 0.8 or not pieces:
                 satisfaction = "good" if random.random() < 0.85 else "excellent"
                 visibility = "public" if random.random() < 0.85 else "private"
                 task = random.choice(TASKS[:2])
-                fresh.append(rating(random.choice(people), task, satisfaction, hour, visibility=visibility))
+                fresh.append(
+                    rating(
+                        random.choice(people), task, satisfaction, hour + minute / 60, visibility=visibility
+                    )
+                )
                 pieces.append(fresh[-1])
             else:
                 fresh.append(undoing(random.choice(pieces), hour))

@@ -94,7 +94,7 @@ def trial(
         RoutingError: as `train_router`.
         StoreError: as `train_router`.
     """
-    store = db if isinstance(db, Store) else Store(db)
+    store = Store(db.path if isinstance(db, Store) else db)  # what is kept for all is learned as all may see
     wanted = new(router) if isinstance(router, str) else router
     key = fullest_key(store) if encoder_key is None else encoder_key
     reads = Reads(checked_fields(candidates), quality, key)

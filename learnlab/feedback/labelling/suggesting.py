@@ -10,6 +10,7 @@ from learnlab.errors import LearnlabError, SearchError
 from learnlab.feedback.labelling.details import Details, ReadAhead
 from learnlab.intervals import TOO_FEW, Interval, wilson
 from learnlab.store import Store
+from learnlab.store.connection import fetch
 
 _MOST = 50
 """Similar executions that a suggestion counts at most."""
@@ -52,12 +53,29 @@ class Similar:
     words: str
 
 
+_HAS_VECTOR = """
+select count(*) > 0 from executions e join {table} v on v.text_hash = e.description_hash
+where e.task_id = try_cast($task_id as uuid)
+"""
+
+
 def similar_executions(store: Store, task_id: str) -> Similar:
-    """Return the past executions that are similar to one in the store, never itself, with what came of them."""
+    """Return the past executions that are similar to one in the store, never itself, with what came of them.
+
+    Looked through is what is searchable already: no model is loaded while somebody labels.
+    """
+    from learnlab.search.chosen import Chosen
+    from learnlab.search.index import vectors
     from learnlab.search.similar import similar_to
 
+    everybody = Store(store.path)
     try:
-        found = similar_to(task_id, Store(store.path), days_back=None, limit=_MOST)
+        with everybody.reading() as connection:
+            table = vectors.table_of(connection, Chosen().key)
+            asked = {"task_id": task_id}
+            if table is None or not fetch(connection, _HAS_VECTOR.format(table=table.name), asked).item():
+                return Similar((), "this task is not searchable yet: `learnlab encode` makes it so")
+            found = similar_to(task_id, everybody, days_back=None, limit=_MOST)
     except SearchError as error:
         return Similar((), str(error))
     except LearnlabError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from uuid import UUID
 
 import pytest
+from filled import with_records
 
 import learnlab as ll
 from learnlab.errors import FeedbackError
@@ -13,19 +15,22 @@ from learnlab.feedback.form import STANDS
 from learnlab.people import Viewer
 from learnlab.settings import settings
 from learnlab.store import Store
-from learnlab.store.spool import SpoolWriter
 
 TASK = UUID(int=7)
 HOSTILE = "</script><img src=x onerror='window.hit=1'>\u202e" + "long " * 1000
 
 
-@pytest.fixture
-def tried(store, make_record, monkeypatch):
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, empty, make_record):
     record = make_record(task_id=TASK, external_id="t-7", task_description=HOSTILE, duration_seconds=300.0)
-    SpoolWriter(store.path).append([record])
+    return with_records(empty, tmp_path_factory, record)
+
+
+@pytest.fixture
+def tried(filled, tmp_path, monkeypatch):
     monkeypatch.setenv("LEARNLAB_USER", "ada")
     settings.cache_clear()
-    return store
+    return Store(shutil.copy(filled, tmp_path))
 
 
 @pytest.fixture

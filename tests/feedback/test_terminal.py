@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from uuid import UUID
 
 import pytest
+from filled import with_records
 
 from learnlab.feedback.submitting import submit
 from learnlab.feedback.terminal import NOTHING, ask_in_terminal
 from learnlab.people import Viewer
 from learnlab.store import Store
-from learnlab.store.spool import SpoolWriter
 
 TASK = UUID(int=7)
 
 
-@pytest.fixture
-def tried(store, make_record):
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, empty, make_record):
     """A store with a slow execution that a router chose, of an unknown outcome, with a hostile description."""
     record = make_record(
         task_id=TASK,
@@ -26,8 +27,12 @@ def tried(store, make_record):
         propensity=0.5,
         task_description="Split \x1b[2J the \u202egnillib module\nnow",
     )
-    SpoolWriter(store.path).append([record])
-    return store
+    return with_records(empty, tmp_path_factory, record)
+
+
+@pytest.fixture
+def tried(filled, tmp_path):
+    return Store(shutil.copy(filled, tmp_path))
 
 
 class Person:

@@ -121,8 +121,8 @@ def own_name() -> str:
     Raises:
         FeedbackError: when neither is known.
     """
-    if settings().user:
-        return settings().user
+    if settings().user.strip():
+        return settings().user.strip()
     try:
         return getpass.getuser()
     except (OSError, KeyError) as error:

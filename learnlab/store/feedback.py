@@ -138,24 +138,25 @@ _MINED = "select max(mined_at) from clusters where mined_at >= (select min(arriv
 
 @dataclass(frozen=True)
 class Used:
-    """Pieces of feedback that somebody wants gone, how many, and what had used them.
+    """Pieces of feedback that somebody wants gone, by their ids, and what had used them.
 
     `exports` are the names of files that they were written to, `routers` those that may have learned from a verdict
     among them, `mined_at` when patterns were last mined with one (UTC), null for never.
 
-    >>> print(Used(2, ("labels.csv",)).summary())
+    >>> print(Used((UUID(int=1), UUID(int=2)), ("labels.csv",)).summary())
     2 pieces of feedback
     in a file that was exported: labels.csv; it is not changed
     """
 
-    n_pieces: int = 0
+    feedback_ids: tuple[UUID, ...] = ()
     exports: tuple[str, ...] = ()
     routers: tuple[str, ...] = ()
     mined_at: datetime | None = None
 
     def summary(self) -> str:
         """Return that as text, a line for each kind of thing that had used it."""
-        lines = [f"{self.n_pieces:,} piece{'s' * (self.n_pieces != 1)} of feedback"]
+        n = len(self.feedback_ids)
+        lines = [f"{n:,} piece{'s' * (n != 1)} of feedback"]
         if self.exports:
             lines.append(f"in a file that was exported: {', '.join(self.exports)}; it is not changed")
         if self.routers:
@@ -173,11 +174,12 @@ def used(connection: duckdb.DuckDBPyConnection, author: str, feedback_ids: Seque
     ids = None if feedback_ids is None else [str(one) for one in feedback_ids]
     with views.told(connection, Viewer(author)):
         connection.execute(_GOING, {"ids": ids})
-    ((n_pieces,),) = connection.execute("select count(*) from going").fetchall()
-    exports = [name for name, _ in connection.execute(_EXPORTS).fetchall()] if n_pieces else []
-    routers = [version for (version,) in connection.execute(_ROUTERS).fetchall()]
+    found = connection.execute("select feedback_id from going order by feedback_id").fetchall()
+    exports = [name for name, _ in connection.execute(_EXPORTS).fetchall()] if found else []
+    routers = connection.execute(_ROUTERS).fetchall()
     ((mined_at,),) = connection.execute(_MINED).fetchall()
-    return Used(int(n_pieces), tuple(dict.fromkeys(exports)), tuple(routers), mined_at)
+    names = tuple(dict.fromkeys(exports))
+    return Used(tuple(one for (one,) in found), names, tuple(version for (version,) in routers), mined_at)
 
 
 def delete(
@@ -192,7 +194,7 @@ def delete(
     figures follow. Their bytes stay in the file until it is written anew.
     """
     done = used(connection, author, feedback_ids)
-    if done.n_pieces:
+    if done.feedback_ids:
         ids = fetch(
             connection, "select cast(unnest([feedback_id, feedback_key]) as varchar) as id from going"
         )["id"]

@@ -77,6 +77,8 @@ class QueueFile:
             inode = self.path.stat().st_ino
             with closing(sqlite3.connect(self.path, _PATIENCE, isolation_level=None)) as connection:
                 connection.execute("pragma secure_delete = on")  # what is deleted leaves no bytes
+                # No fsync: a kill needs none, and after a power cut what was given makes the file anew.
+                connection.execute("pragma synchronous = off")
                 connection.create_function("is_present", 1, self._is_present)
                 connection.execute("begin immediate")
                 if connection.execute("pragma user_version").fetchone() != (_VERSION,):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from learnlab.cli.group import F, confirm, main, store_option, there
 @main.group()
 def feedback() -> None:
     """Say what you think of an execution; list, export and delete what you said; say who sees it."""
+
+
+def is_terminal() -> bool:
+    """Return whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -62,9 +68,10 @@ def submit(task: str, satisfaction: str | None, db: str, succeeded: bool | None,
 
     store = there(db)
     if satisfaction is None:
-        if any(value not in (None, (), "private") for name, value in given.items() if name != "author"):
+        others = [succeeded, *(value for name, value in given.items() if name != "author")]
+        if any(value not in (None, (), "private") for value in others):
             raise click.UsageError("--satisfaction is missing: excellent, good, fair or poor")
-        if not click.get_text_stream("stdin").isatty():
+        if not is_terminal():
             raise click.UsageError("--satisfaction is missing, and there is no terminal to ask at")
         ask_in_terminal(store, task, author=given["author"])
         return
@@ -159,7 +166,8 @@ def export(file: Path, queue: str | None, own: bool, author: str | None, db: str
     if own:
         if queue:
             raise click.UsageError("--own writes all that you gave: leave out --queue")
-        click.echo(f"{export_own(file, store.path, viewer=viewer):,} pieces of feedback written to {file}")
+        n = export_own(file, store.path, viewer=viewer)
+        click.echo(f"{n:,} piece{'s' * (n != 1)} of feedback written to {file}")
         return
     done = export_labels(file, store.path, viewer=viewer, queue=queue)
     click.echo(f"{done.n_labels:,} labels of {done.n_annotators:,} annotators written to {done.path}")

@@ -88,7 +88,7 @@ with own as (
         case
             when feedback_type in ('rating', 'label', 'adjudication') then feedback_type || coalesce(label_schema, '')
         end as part,
-        success is not null and visibility in ('team', 'public') as is_verdict,
+        success is not null and visibility in ('team', 'public') as is_shared_word,
     from feedback
     where is_own
 ),
@@ -110,7 +110,7 @@ with_undos as (
     union
     select o.feedback_id from own o join named n on n.undoes = o.feedback_id
 )
-select o.feedback_id, o.feedback_key, o.task_id, o.is_verdict, e.arrived_at,
+select o.feedback_id, o.feedback_key, o.task_id, o.is_shared_word, e.arrived_at,
 from own o
 join with_undos using (feedback_id)
 join people.events e using (feedback_id)
@@ -127,13 +127,13 @@ order by exported_at
 _ROUTERS = """
 select distinct router_version
 from routers r
-join going g on g.is_verdict and g.arrived_at <= r.fitted_at
+join going g on g.is_shared_word and g.arrived_at <= r.fitted_at
 left join executions e on e.task_id = g.task_id
 where r.learned_until is null or e.timestamp is null or e.time_source <> 'recorded' or e.timestamp <= r.learned_until
 order by router_version
 """
 
-_MINED = "select max(mined_at) from clusters where mined_at >= (select min(arrived_at) from going where is_verdict)"
+_MINED = "select max(mined_at) from clusters where mined_at >= (select min(arrived_at) from going where is_shared_word)"
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ def given(db: str | Path = "", *, repo: str = "", audience: str = "team") -> Giv
     store, is_public = Store(db, viewer=AUDIENCES[audience]), audience == "public"
     with store.reading():
         answers, issues, days, prompted = (store.query(name, {"repo": repo or None}) for name in _QUERIES)
-        people, public = givers(store, repo), store.view("public_figures")
+        people = givers(store, repo)
+        public = store.view("public_figures").sort("quarter", "task_type", "model_tier", "figure")
     if is_public and public.is_empty():
         stop("No public figures here yet: none has enough people behind it.")
     if not is_public and days.is_empty():

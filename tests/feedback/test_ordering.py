@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import duckdb
 import polars as pl
 import pytest
 from conftest import START
+from test_views import fill
 
 from learnlab.errors import FeedbackError
 from learnlab.feedback.giving import give
 from learnlab.feedback.ordering import ORDERS, ordered
 from learnlab.feedback.ordering.beliefs import WEIGHT, beliefs, gain
-from learnlab.feedback.ordering.ranking import SHARES
+from learnlab.feedback.ordering.ranking import SHARES, ranked
 from learnlab.ingest.simulation.simulator import simulate
 from learnlab.people import FeedbackSubmission, Label, Viewer
-from learnlab.store import Store
+from learnlab.store import Store, sqlfiles
+from learnlab.store.connection import fetch
 from learnlab.store.frames import conform
 from learnlab.store.spool import SpoolWriter
 
@@ -74,32 +78,71 @@ def test_asked_is_who_has_no_verdict_to_be_trusted_and_says_enough(holding: Any)
     give(store.path, labels(7, "ada", True))
     assert sorted(asked(store, "mixed")) == sorted(asked(store, "random")) == [1, 4, 5, 8]
     assert asked(store, "age", repo="bank") == [8]
-    assert asked(store, "coverage")[-1] == asked(store, "uncertainty")[-1] == 4, "its harness told of it"
+    assert asked(store, "coverage")[-1] == 4, "its harness told of it"
+
+
+def candidates(*rows: dict[str, Any]) -> pl.DataFrame:
+    """Rows of `queries/askable`, numbered from 1 on, an hour apart, drawn in this order, unknown unless told."""
+    plain = {
+        "task_type": "docs", "model_tier": "small", "repo": "shop", "is_told": False, "is_judged": False,
+        "logged": None, "n_yes": 0, "n_no": 0, "is_settled": False, "lowest_rating": None, "highest_rating": None,
+    }  # fmt: skip
+    own = [
+        {"task_id": f"{i:02d}", "lot": f"{i:02d}", "started_at": datetime(2026, 5, 1, i)}
+        for i in range(1, len(rows) + 1)
+    ]
+    kinds = {"logged": pl.Boolean, "lowest_rating": pl.Int64, "highest_rating": pl.Int64}
+    return pl.DataFrame(
+        [plain | one | row for one, row in zip(own, rows, strict=True)], schema_overrides=kinds
+    )
+
+
+def cells(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
+    """Rows of `queries/verdict_cells`: repo, executions, verdicts, successes."""
+    names = ("repo", "n_executions", "n_verdicts", "n_successes")
+    kinds = {"task_type": pl.lit("docs"), "model_tier": pl.lit("small")}
+    return pl.DataFrame(rows, schema=names, orient="row").with_columns(**kinds)
 
 
 def test_lots_follow_from_the_seed_and_from_nothing_else(holding: Any) -> None:
     store = holding(*[{} for _ in range(12)])
     first = asked(store, "random", seed=1)
-    assert first == asked(store, "random", seed=1) != asked(store, "random", seed=2)
+    assert first != asked(store, "random", seed=2)
     give(store.path, labels(first[0], "ada", True))
     assert asked(store, "random", seed=1) == first[1:]
-    assert ordered(store, 3, "random")["place"].to_list() == [1, 2, 3]
 
 
-def test_what_has_waited_longest_comes_first_and_what_has_no_time_last(holding: Any) -> None:
-    store = holding({"time_source": "ingestion"}, {}, {"timestamp": START - timedelta(days=9)})
-    assert asked(store, "age") == [3, 2, 1]
-    assert reasons(store, "age")[1:] == ["waits since 2026-05-01", "nobody recorded when it was"]
+def test_what_has_waited_longest_comes_first_and_what_has_no_time_last() -> None:
+    found = ranked(
+        candidates({"started_at": None}, {}, {"started_at": datetime(2026, 4, 30)}),
+        cells(("shop", 3, 0, 0)),
+        9,
+        "age",
+    )
+    assert found.rows() == [
+        (1, "03", "waits since 2026-04-30"),
+        (2, "02", "waits since 2026-05-01"),
+        (3, "01", "nobody recorded when it was"),
+    ]
 
 
-def test_kinds_with_the_fewest_verdicts_come_first_and_are_filled_evenly(holding: Any) -> None:
-    judged = {"success": True, "success_source": "verifier"}
-    store = holding(*[{"repo": "bank"}] * 3, *[judged | {"repo": "bank"}] * 2, *[{"repo": "shop"}] * 2, {})
-    order = asked(store, "coverage")
-    assert set(order[:2]) < {6, 7, 8}
-    assert len(order) == 6
-    assert set(order[2:4]) & {6, 7, 8}, "the third of a kind of none counts as one of a kind with two"
-    assert reasons(store, "coverage")[0] == "0 of 3 like it are judged"
+def test_kinds_with_the_fewest_verdicts_come_first_and_are_filled_evenly() -> None:
+    rows = candidates(*[{"repo": "bank"}] * 3, *[{"repo": "shop"}] * 3, {"is_told": True})
+    found = ranked(rows, cells(("bank", 9, 2, 1), ("shop", 4, 0, 0)), 9, "coverage")
+    assert found["task_id"].to_list() == ["06", "05", "04", "03", "02", "01", "07"]
+    assert found["why"].unique(maintain_order=True).to_list() == [
+        "0 of 4 like it are judged",
+        "2 of 9 like it are judged",
+    ]
+
+
+def test_a_label_is_asked_for_where_it_says_most_and_then_where_the_next_does() -> None:
+    rows = candidates(*[{"repo": "bank"}] * 4, *[{"repo": "shop"}] * 2)
+    found = ranked(rows, cells(("bank", 100, 0, 0), ("shop", 80, 0, 0)), 9, "uncertainty")
+    assert found["task_id"].to_list() == ["04", "03", "06", "02", "05", "01"]
+    assert (
+        found["why"][0] == "nobody has judged one like it yet, and it speaks for 100: a label says most here"
+    )
 
 
 def test_a_label_says_most_where_the_odds_are_even_few_are_judged_and_many_are_told_of() -> None:
@@ -170,12 +213,12 @@ def test_what_contradicts_is_found_the_plainest_first_and_nothing_else(holding: 
     ]
 
 
-def test_a_mixed_order_keeps_its_shares_and_asks_nothing_twice(holding: Any) -> None:
-    store = holding(*[{"repo": f"repo {i % 5}"} for i in range(60)])
-    found = ordered(store, 40, "mixed")
-    assert found["task_id"].n_unique() == found.height == 40
+def test_a_mixed_order_keeps_its_shares_and_asks_nothing_twice() -> None:
+    begun = [{"started_at": datetime(2026, 5, 1, 7 * i % 22)} for i in range(22)]
+    found = ranked(candidates(*begun), cells(("shop", 22, 0, 0)), 20, "mixed")
+    assert found["task_id"].n_unique() == found.height == 20
     counts = dict(found["why"].value_counts().iter_rows())
-    assert 40 * SHARES["random"] <= counts["drawn by lot"] < 14
+    assert 20 * SHARES["random"] <= counts["drawn by lot"] < 7
     assert sum(SHARES.values()) == pytest.approx(1)
 
 
@@ -201,6 +244,22 @@ def test_whoever_asks_gets_the_order_of_all(holding: Any) -> None:
 def test_nonsense_is_refused(store: Store, n: int, by: str, says: str) -> None:
     with pytest.raises(FeedbackError, match=says):
         ordered(store, n, by)
+
+
+@pytest.mark.parametrize("name", ["askable", "verdict_cells", "answers", "issues_named", "given", "prompted"])
+def test_a_query_is_what_its_header_says(name: str, con: duckdb.DuckDBPyConnection) -> None:
+    query = sqlfiles.load("queries", name)
+    tables = duckdb.connect().get_table_names(re.sub(r"\$\w+", "null", query.text))
+    assert sorted(tables) == sorted(query.reads)
+    given = {"repo": None, "seed": 1, "least_characters": 3}
+    fill(con, 300)
+    con.execute(
+        "insert into texts (text_hash, text) select distinct description_hash, 'a text' from executions"
+    )
+    con.execute("update people.events set issues = ['too_slow', 'other']")
+    frame = fetch(con, query.text, {key: value for key, value in given.items() if f"${key}" in query.text})
+    assert list(query.columns) == frame.columns
+    assert frame.height == frame.select(query.grain).n_unique() > 0
 
 
 def test_an_empty_store_has_nothing_to_ask(store: Store) -> None:

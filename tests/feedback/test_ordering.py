@@ -203,7 +203,7 @@ def test_what_contradicts_is_found_the_plainest_first_and_nothing_else(holding: 
     assert ordered(store, 50, "disagreement").select("task_id", "why").rows() == [
         (str(UUID(int=task)), why)
         for task, why in (
-            (3, "people disagree: 1 say it succeeded, 1 say it failed"),
+            (3, "people disagree on whether it succeeded: 1 yes, 1 no"),
             (6, "people say it succeeded, the log says it failed"),
             (4, "people say it failed, the log says it succeeded"),
             (2, "people disagree: ratings from 3 to 5"),

@@ -65,7 +65,7 @@ def _disagreement(candidates: pl.DataFrame) -> pl.DataFrame:
     low, high = pl.col("lowest_rating"), pl.col("highest_rating")
     all_yes, all_no = (yes > 0) & (no == 0), (no > 0) & (yes == 0)
     kinds = [
-        ((yes > 0) & (no > 0), pl.format("people disagree: {} say it succeeded, {} say it failed", yes, no)),
+        ((yes > 0) & (no > 0), pl.format("people disagree on whether it succeeded: {} yes, {} no", yes, no)),
         (all_yes & ~log, pl.lit("people say it succeeded, the log says it failed")),
         (all_no & log, pl.lit("people say it failed, the log says it succeeded")),
         (high - low >= 2, pl.format("people disagree: ratings from {} to {}", low, high)),

@@ -21,7 +21,7 @@ ROOMS = [
     "ingest search",
     "database",
     "capture patterns routing feedback",
-    "reports",
+    "reports tools",
     "cli",
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms.split()}

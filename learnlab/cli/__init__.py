@@ -1,6 +1,6 @@
 """The command line: parse, call one function, print. Nothing else."""
 
-from learnlab.cli import learning, logs, pages, routing, stores
+from learnlab.cli import feedback, learning, logs, pages, routing, stores, tools
 from learnlab.cli.group import main
 
-__all__ = ["learning", "logs", "main", "pages", "routing", "stores"]
+__all__ = ["feedback", "learning", "logs", "main", "pages", "routing", "stores", "tools"]

@@ -29,8 +29,8 @@ from learnlab.people import Act, Label, Via, Viewer, Visibility
 from learnlab.store import Store
 
 _log = logging.getLogger("learnlab.feedback")
-_FIRST = 5.0
-"""Seconds that a new session waits for the details of its first item."""
+_FIRST, _NEXT = 5.0, 0.05
+"""Seconds that a new session waits for the details of its first item, and later for those that were not read ahead."""
 
 _SAID = """
 select
@@ -90,13 +90,13 @@ class LabelingSession:
 
     def _begin(self) -> None:
         self._presence = Presence(self._store.path)
-        self._ahead = ReadAhead(self._store.path)
+        self._ahead = ReadAhead(self._store.path, self.queue.name, self.author)
+        self._notes: dict[str, str] = {}
         self._beside = Beside(self._store, self._ahead)
         self._unsure: Label | None = None
         self._trouble = ""
         sweep(self._store.path)
         recount(self.queue, self._presence.name)
-        self._notes = self._own_notes()
         self._take(self._leases.stand(self._me), _FIRST)
 
     @property
@@ -312,10 +312,6 @@ class LabelingSession:
             return None
         return last if last.answers == given.get("answers", {}) else None
 
-    def _own_notes(self) -> dict[str, str]:
-        notes = self.said().filter(pl.col("act") == Act.NOTE.value)
-        return dict(zip(notes["task_id"], notes["comment"], strict=True))
-
     def _knowing(self, work: Callable[[], T]) -> T:
         """Return what some work on the queue's file gives, having made the file anew where it was lost."""
         try:
@@ -341,7 +337,7 @@ class LabelingSession:
             standing = self._leases.stand(self._me)
         self._take(standing)
 
-    def _take(self, standing: Standing, seconds: float = 0.0) -> None:
+    def _take(self, standing: Standing, seconds: float = _NEXT) -> None:
         self._standing, self._trouble, self._since = standing, "", time.monotonic()
         if standing.claim:
             self._ahead.want([standing.claim.task_id, *standing.upcoming], seconds)

@@ -20,6 +20,9 @@ _PATIENCE = 2.0
 _MOST = 50
 """Details that are kept: those of items that were in hand before are asked for after an answer, and after an undo."""
 
+_FEW = 3
+"""Details that are there when the next are read."""
+
 _DETAILS = """
 select
     cast(e.task_id as varchar) as task_id,
@@ -33,8 +36,15 @@ select
     e.solution_summary,
     e.success,
     e.success_source,
+    n.comment as note,
 from executions e
 join texts t on t.text_hash = e.description_hash
+left join (
+    select task_id, arg_max(comment, timestamp) as comment
+    from people.events
+    where feedback_type = 'note' and queue = $queue and author = $author
+    group by task_id
+) n on n.task_id = e.task_id
 where e.task_id in (select cast(task_id as uuid) from wanted)
 qualify row_number() over (partition by e.task_id order by e.timestamp desc) = 1
 """
@@ -44,24 +54,25 @@ qualify row_number() over (partition by e.task_id order by e.timestamp desc) = 1
 class Details:
     """What the store knows of one execution; `facts` go by their columns' names and hold no verdict of anybody.
 
-    `success` and `success_source` are what the log says, for who asks for a suggestion. An execution that is not in
-    the store any more has no description.
+    `success` and `success_source` are what the log says, for who asks for a suggestion; `note` is what the labeller
+    wrote down about it last. An execution that is not in the store any more has no description.
     """
 
     description: str | None
     facts: dict[str, Any]
     success: bool | None = None
     success_source: str | None = None
+    note: str | None = None
 
 
 _GONE = Details(None, {})
 
 
 class ReadAhead:
-    """The details of a session's items; they are read in a thread, several at a time, and nobody waits for that."""
+    """The details of what an author labels in a queue; a thread reads several at a time, and nobody waits for that."""
 
-    def __init__(self, store: Path) -> None:
-        self._store = store
+    def __init__(self, store: Path, queue: str, author: str) -> None:
+        self._store, self._names = store, {"queue": queue, "author": author}
         self._begin()
 
     def _begin(self) -> None:
@@ -74,17 +85,20 @@ class ReadAhead:
         return self._known.get(task_id)
 
     def want(self, tasks: Iterable[str], seconds: float = 0.0) -> None:
-        """Have the details of tasks read once the first or half of them are missing; wait so many seconds at most."""
+        """Have the details of tasks read once those of the first are missing, or there are few beyond them.
+
+        Those of the first are waited for so many seconds at most.
+        """
         if self._pid != os.getpid():
             self._begin()
         wanted = list(dict.fromkeys(tasks))
         missing = [task for task in wanted if task not in self._known]
-        if not missing or (missing[0] != wanted[0] and 2 * len(missing) < len(wanted)):
+        if not missing or (missing[0] != wanted[0] and len(wanted) - len(missing) > _FEW):
             return
         if not (self._thread and self._thread.is_alive()):
             self._thread = threading.Thread(target=self._read, args=(missing,), name="learnlab-details")
             self._thread.start()
-        if seconds:
+        if missing[0] == wanted[0]:
             self._thread.join(seconds)
 
     def _read(self, tasks: list[str]) -> None:
@@ -94,7 +108,7 @@ class ReadAhead:
                 reading(self._store, _PATIENCE) as connection,
                 lent(connection, wanted=pl.DataFrame({"task_id": tasks})),
             ):
-                rows = fetch(connection, _DETAILS).to_dicts()
+                rows = fetch(connection, _DETAILS, self._names).to_dicts()
         except StoreError:
             return
         found = {row.pop("task_id"): row for row in rows}
@@ -105,5 +119,5 @@ class ReadAhead:
 def _details(row: dict[str, Any] | None) -> Details:
     if row is None:
         return _GONE
-    success, source, description = (row.pop(name) for name in ("success", "success_source", "description"))
-    return Details(description, row, success, source)
+    known = {name: row.pop(name) for name in ("description", "success", "success_source", "note")}
+    return Details(facts=row, **known)

@@ -43,14 +43,16 @@ class Given:
 
 
 def item_of(claim: Claim, details: Details | None, note: str | None) -> Item:
-    """Return an item with its details, as far as they are there.
+    """Return an item with its details, as far as they are there, and a note newer than they are.
 
     >>> item_of(Claim(1, "task-1", None), None, None).words
-    'the store is busy: the details come as soon as it can be read'
+    'its details are being read, and come as soon as the store is free'
     """
     if details is None:
-        words = "the store is busy: the details come as soon as it can be read"
+        words = "its details are being read, and come as soon as the store is free"
         return Item(claim.place, claim.task_id, claim.why, note=note, words=words)
     words = "" if details.description is not None else "this execution is not in the store any more"
     facts = dict(details.facts)
-    return Item(claim.place, claim.task_id, claim.why, details.description, facts, note, True, words)
+    return Item(
+        claim.place, claim.task_id, claim.why, details.description, facts, note or details.note, True, words
+    )

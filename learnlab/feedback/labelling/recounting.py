@@ -105,3 +105,9 @@ def _settle(file: Connection, queue: Queue, session: str, acts: Acts, gone: set[
         f"where feedback_id = ? and (mark is not null or is_undone <> ?) and {_IS_SETTLED}",
         ((is_undone, feedback_id, is_undone, session) for feedback_id, _, _, _, is_undone in acts),
     )
+    file.execute(
+        "delete from leases where queue = ? and not is_present(session) and exists ("
+        "select 1 from acts a where a.queue = leases.queue and a.task_id = leases.task_id "
+        "and a.author = leases.author and not a.is_undone)",
+        (queue.name,),
+    )

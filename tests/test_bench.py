@@ -14,6 +14,7 @@ from encoders import WordEncoder
 
 from bench import (
     capture,
+    feedback,
     indexes,
     ingestion,
     logs,
@@ -125,6 +126,17 @@ def test_what_is_captured_while_it_is_measured_is_all_stored(
     ]  # fmt: skip
     assert capsys.readouterr().err.count("lines in each batch") == 2
     assert fleet.store.sql("select count(*) from executions").item() == before
+
+
+def test_labels_are_given_while_others_hold_the_store_and_are_all_there(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_LABELS", 3), ("_PAUSE", 0), ("_reports", feedback._nobody)):
+        monkeypatch.setattr(feedback, name, value)
+    figures = list(feedback.measure(fleet))
+    check(figures)
+    assert [figure.limit for figure in figures] == [None, *[None, 100] * 3]
+    assert not (fleet.folder / f"feedback-{fleet.n}").exists()
 
 
 def test_a_router_is_trained_used_and_judged_on_the_fleet(

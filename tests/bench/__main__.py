@@ -10,7 +10,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import capture, indexes, ingestion, logs, reading, records, retrieval, routing, search, storage
+from bench import (
+    capture,
+    feedback,
+    indexes,
+    ingestion,
+    logs,
+    reading,
+    records,
+    retrieval,
+    routing,
+    search,
+    storage,
+)
 from bench.figures import Figure, keep, say, table
 from bench.fleets import make_fleet
 from learnlab.errors import SearchError
@@ -22,7 +34,7 @@ VECTORS = (1_000, 100_000, 1_000_000)
 
 OF_FLEETS = {
     "ingestion": ingestion, "reading": reading, "indexes": indexes, "records": records, "logs": logs,
-    "capture": capture, "storage": storage, "routing": routing,
+    "capture": capture, "storage": storage, "routing": routing, "feedback": feedback,
 }  # fmt: skip
 """The topics that are measured on a simulated fleet; all need the store that ingestion fills."""
 

@@ -15,9 +15,10 @@ from mcp import Client, MCPError, StdioServerParameters
 
 from learnlab.feedback.giving import give
 from learnlab.models import ExecutionRecord
-from learnlab.people import FeedbackSubmission, Issue, Satisfaction, Viewer
+from learnlab.people import ContextualRating, FeedbackSubmission, Issue, Satisfaction, Viewer
 from learnlab.store import Store
 from learnlab.store.spool import SpoolWriter
+from learnlab.tools.rating import Rating
 
 HOSTILE = "</script><img src=x onerror=alert(1)> '; drop table executions; -- {0} %s \u202egnp.exe"
 SECRET = "the reviewer was asleep"
@@ -251,7 +252,9 @@ def test_help_has_examples_that_are_taken(ada):
     assert set(told["tools"]) == {SUBMIT, FIND, "route"}
     assert told["not_offered"] == {}
     for example in told["examples"]:
-        assert ada.answer(SUBMIT, **example | {"task_id": "t-4"})["status"] == "submitted"
+        given = Rating.model_validate(example).model_dump()
+        contextual = {name: given.pop(name) for name in ContextualRating.model_fields}
+        assert FeedbackSubmission(author="ada", contextual=contextual, **given).satisfaction in Satisfaction
 
 
 def test_there_is_no_other_tool_and_nothing_else_to_ask(ada):
@@ -265,13 +268,13 @@ def test_there_is_no_other_tool_and_nothing_else_to_ask(ada):
 
 def test_two_servers_of_one_store_take_what_comes_at_once(ada, bob, path):
     waiting = []
-    for i in range(8):
-        rating = {"task_id": f"t-{i % 4 + 1}", "satisfaction": "good", "comment": f"at once {i}"}
+    for i in range(3):
+        rating = {"task_id": f"t-{i + 1}", "satisfaction": "good", "comment": f"at once {i}"}
         bob.begin(SUBMIT, **rating)
         waiting.append(ada.begin(SUBMIT, **rating))
     of_bob = {bob.read()["structuredContent"]["feedback_id"] for _ in waiting}
     of_ada = {future.result(60).structured_content["feedback_id"] for future in waiting}
-    assert len(of_ada) == len(of_bob) == 8
+    assert len(of_ada) == len(of_bob) == 3
     for name, ids in (("ada", of_ada), ("bob", of_bob)):
         assert ids <= {str(row["feedback_id"]) for row in seen(path, Viewer(name)) if row["author"] == name}
 

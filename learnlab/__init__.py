@@ -70,6 +70,7 @@ _HOME = {
     "simulated_truth": "learnlab.ingest.simulation.sample",
     "SearchBox": "learnlab.reports.search_box",
     "success_rules": "learnlab.reports.rules",
+    "register_tools": "learnlab.tools.registering",
     "publish": "learnlab.reports.publish",
     "say": "learnlab.reports.publish",
     "stop_if_empty": "learnlab.reports.publish",

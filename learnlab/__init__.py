@@ -18,6 +18,10 @@ _HOME = {
     "Viewer": "learnlab.people",
     "me": "learnlab.people",
     "rate": "learnlab.feedback.form",
+    "adjudicate": "learnlab.feedback.adjudication",
+    "disagreements": "learnlab.feedback.adjudication",
+    "export_labels": "learnlab.feedback.exporting",
+    "import_labels": "learnlab.feedback.importing",
     "Candidate": "learnlab.events",
     "ErrorType": "learnlab.models",
     "ExecutionRecord": "learnlab.models",
@@ -107,6 +111,9 @@ _PAGES = (
     "routing_estimates",
     "routing_judgements",
     "routing_sentences",
+    "agreement_charts",
+    "agreement_estimates",
+    "agreement_sentences",
 )
 _MODULES = {name: f"learnlab.reports.{name}" for name in _PAGES}
 

@@ -46,7 +46,8 @@ def _disputed(labels: pl.DataFrame, question: Question) -> pl.DataFrame:
     )
     words = counted.sort("n", "label", descending=[True, False]).group_by("item", maintain_order=True)
     in_words = words.agg(
-        answers=pl.format("{} × {}", "label", "n").str.join(" · "), description=pl.col("text").first()
+        answers=pl.format("{}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{}", "label", "n").str.join(" · "),
+        description=pl.col("text").first(),
     )
     return agreement.join(in_words, on="item").select(
         task_id="item",

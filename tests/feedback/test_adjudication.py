@@ -67,12 +67,15 @@ def disputed(store, **given):
 def test_the_most_disputed_come_first_and_nobody_is_named(labelled):
     found = disagreements("audit", labelled.path)
     assert found["description"].to_list() == ["Task 1", "Task 2"]
-    assert disputed(labelled) == [(TASKS[0], 2, "no × 1 · yes × 1"), (TASKS[1], 3, "no × 2 · yes × 1")]
+    assert disputed(labelled) == [
+        (TASKS[0], 2, "no\u00a0×\u00a01 · yes\u00a0×\u00a01"),
+        (TASKS[1], 3, "no\u00a0×\u00a02 · yes\u00a0×\u00a01"),
+    ]
     assert found.columns == ["task_id", "question", "n_labels", "agreement", "answers", "description"]
 
 
 def test_what_somebody_keeps_private_is_disputed_for_them_alone(labelled):
-    assert (TASKS[4], 2, "no × 1 · yes × 1") in disputed(labelled, viewer=Viewer("cyd"))
+    assert (TASKS[4], 2, "no\u00a0×\u00a01 · yes\u00a0×\u00a01") in disputed(labelled, viewer=Viewer("cyd"))
     assert disputed(labelled, viewer=PUBLIC) == []
 
 
@@ -120,8 +123,8 @@ def test_scores_and_choices_are_disputed_question_by_question(audited):
     )
     rows = disagreements("mixed", audited.path).select("task_id", "question", "agreement", "answers").rows()
     assert rows == [
-        (TASKS[1], "tone", 0.0, "a × 1 · b × 1"),
-        (TASKS[0], "technical_accuracy", 0.25, "0.25 × 1 · 1.0 × 1"),
+        (TASKS[1], "tone", 0.0, "a\u00a0×\u00a01 · b\u00a0×\u00a01"),
+        (TASKS[0], "technical_accuracy", 0.25, "0.25\u00a0×\u00a01 · 1.0\u00a0×\u00a01"),
     ]
 
 

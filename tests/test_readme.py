@@ -15,6 +15,7 @@ from learnlab.ingest.simulation.sample import simulate_into
 from learnlab.search import encoders
 from learnlab.search.encoders.weights import PACKAGED_KEY
 from learnlab.store import Store
+from learnlab.store.spool import SpoolWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -65,6 +66,15 @@ def test_the_search_finds_what_is_like_it(monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) == len(found) + 1
     assert all(row["repo"] == "orchard-api" for row in similar)
     assert likewise == [] or similar
+
+
+def test_an_execution_is_rated_and_a_queue_is_labelled(make_record):
+    store = Store("my-agents").ensure()
+    simulate_into(store, 200)
+    SpoolWriter(store.path).append([make_record(task_id="task-abc-123", success=None)])
+    exec(block("python", "ll.rate("), {"ll": ll})
+    labelled = store.sql("select feedback_type, success, queue from feedback where queue like 'did it%'")
+    assert labelled.rows() == [("label", True, "did it succeed")]
 
 
 def test_a_router_is_trained_and_routes(capsys):

@@ -88,6 +88,7 @@ class View {
             clearInterval(beat);
             sized.disconnect();
             this.settle();
+            clearTimeout(this.beating);
             model.off("msg:custom", heard);
             model.off("comm_live_update", alive);
         });
@@ -186,9 +187,12 @@ class View {
         this.root.ariaBusy = "false";
     }
 
+    /** Ask whether Python is still there, which keeps the item in hand; keys are taken meanwhile. */
     beat() {
-        this.act("beat", { active: this.touched === true });
+        this.send("beat", { item: this.state?.item?.id, active: this.touched === true });
         this.touched = false;
+        clearTimeout(this.beating);
+        this.beating = setTimeout(() => this.pending || this.doubt(), PATIENCE);
     }
 
     doubt() {
@@ -209,12 +213,16 @@ class View {
         if (message.kind === "similar") return void this.showSimilar(message);
         if (message.kind === "whole") return void this.showWhole(message);
         if (message.kind !== "state") return;
+        clearTimeout(this.beating);
         const mine = message.view === this.id && message.n === this.pending?.n;
         const { what, pressedAt } = this.pending ?? {};
-        if (mine) this.settle();
+        if (mine) {
+            this.settle();
+            this.root.dataset.answered = String(message.n);
+        }
         this.show(message, mine ? what : null);
         if (!mine) return;
-        if (what !== "hello" && what !== "beat") this.root.dataset.ms = (performance.now() - pressedAt).toFixed(1);
+        if (what !== "hello") this.root.dataset.ms = (performance.now() - pressedAt).toFixed(1);
         if (what === "note" && message.notice?.kind === "saved") this.closeNote();
         if (message.take_focus && !document.activeElement?.closest("input, textarea, select, [contenteditable=true]"))
             this.focus();
@@ -227,10 +235,15 @@ class View {
         const had = this.root.contains(document.activeElement);
         const typing = document.activeElement === this.area;
         this.state = state;
-        this.root.dataset.state = this.pending ? "saving" : state.item ? "ready" : "finished";
+        const isNew = !before || state.item?.id !== before.item?.id;
+        if (isNew) this.since = performance.now();
+        this.stand();
         this.showTop(state);
-        if (!before || state.item?.id !== before.item?.id) this.showItem(state);
-        else if (state.item?.is_ready !== before.item?.is_ready) this.showDetails(state.item);
+        if (isNew) this.showItem(state);
+        else if (state.item?.is_ready !== before.item?.is_ready) {
+            this.showDetails(state.item);
+            if (this.notice.textContent.startsWith(LATE)) this.say("");
+        }
         this.notes.firstChild.data = state.item?.note ? "Note ✓ " : "Note ";
         this.hint.replaceChildren(...(state.suggestion ? [foreign("span", "", state.suggestion)] : []));
         this.undoes.disabled = !state.can_undo;
@@ -243,7 +256,7 @@ class View {
             if (last.suggestion) this.last.append(foreign("span", "", last.suggestion));
         }
         if (state.notice) this.say(state.notice.words, state.notice.kind);
-        else if (asked && asked !== "beat") this.say("");
+        else if (asked) this.say("");
         if (had && !typing && !this.root.contains(document.activeElement)) this.focus();
     }
 
@@ -271,8 +284,17 @@ class View {
         this.who.replaceChildren(before, foreign("b", "", name), after);
     }
 
+    /** Say what can be done now: a new item takes no answer for a moment. */
+    stand() {
+        const rests = SETTLE - (performance.now() - this.since);
+        const settling = this.state.item && rests > 0;
+        if (settling) setTimeout(() => this.gone || this.stand(), rests);
+        const here = this.state.item?.is_ready ? "ready" : "waiting";
+        const still = settling ? "settling" : this.state.item ? here : "finished";
+        this.root.dataset.state = this.pending ? "saving" : still;
+    }
+
     showItem({ item, questions, finished }) {
-        this.since = performance.now();
         this.given = {};
         this.active = 0;
         this.similarOf = null;
@@ -492,7 +514,7 @@ class View {
 
     label() {
         const { questions } = this.state;
-        if (performance.now() - this.since < SETTLE) return;
+        if (this.root.dataset.state === "settling") return;
         if (!this.state.item.is_ready) return void this.say(LATE);
         const missing = questions.findIndex(({ name, is_required }) => is_required && !(name in this.given));
         if (missing >= 0) {

@@ -10,10 +10,13 @@ from learnlab.errors import LearnlabError, SearchError
 from learnlab.feedback.labelling.details import Details, ReadAhead
 from learnlab.intervals import TOO_FEW, Interval, wilson
 from learnlab.store import Store
-from learnlab.store.connection import fetch
+from learnlab.store.connection import fetch, reading
 
 _MOST = 50
 """Similar executions that a suggestion counts at most."""
+
+_PATIENCE = 5.0
+"""Seconds to wait for a store to which somebody writes."""
 
 _SHOWN = (
     "task_id",
@@ -62,7 +65,8 @@ where e.task_id = try_cast($task_id as uuid)
 def similar_executions(store: Store, task_id: str) -> Similar:
     """Return the past executions that are similar to one in the store, never itself, with what came of them.
 
-    Looked through is what is searchable already: no model is loaded while somebody labels.
+    Looked through is what is searchable already: while somebody labels no model is loaded, and nothing is drained
+    into the store.
     """
     from learnlab.search.chosen import Chosen
     from learnlab.search.index import vectors
@@ -70,7 +74,7 @@ def similar_executions(store: Store, task_id: str) -> Similar:
 
     everybody = Store(store.path)
     try:
-        with everybody.reading() as connection:
+        with reading(store.path, _PATIENCE) as connection:
             table = vectors.table_of(connection, Chosen().key)
             asked = {"task_id": task_id}
             if table is None or not fetch(connection, _HAS_VECTOR.format(table=table.name), asked).item():

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from learnlab.errors import FeedbackError
+from learnlab.feedback.labelling import queuefile
 from learnlab.feedback.labelling.leases import Leases, forget_acts
 from learnlab.feedback.labelling.presence import Presence, _open_here, is_present, sweep
 from learnlab.feedback.labelling.queuefile import LeasesLostError, QueueFile
@@ -193,12 +194,19 @@ def test_acts_that_were_deleted_leave_nothing(queue):
     assert not QueueFile(store.with_name("other.duckdb")).path.exists()
 
 
-def test_the_file_is_for_its_owner_and_says_when_it_cannot_be_used(queue, tmp_path):
+def test_the_file_is_for_its_owner_and_says_when_it_cannot_be_used(queue, monkeypatch):
     store = queue()
     path = QueueFile(store).path
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(LeasesLostError, match="knows nothing of the queue 'other'"):
         Leases(store, "other", "ada", 9).stand("s")
+    assert Leases(store, "q", "ada", 9).stand("s").claim
+    monkeypatch.setattr(queuefile, "_stamp", lambda: 7)  # the machine was started anew
+    with pytest.raises(LeasesLostError, match="knows nothing of the queue 'q'"):
+        Leases(store, "q", "ada", 9).stand("s")
+    monkeypatch.setattr(queuefile, "_stamp", lambda: 0)  # a system that does not tell
+    with pytest.raises(LeasesLostError, match="knows nothing of the queue 'q'"):
+        Leases(store, "q", "ada", 9).stand("s")
     path.write_bytes(b"nothing that sqlite knows" * 99)
     with pytest.raises(LeasesLostError, match="damaged"):
         Leases(store, "q", "ada", 9).stand("s")

@@ -289,8 +289,11 @@ def test_the_file_beside_the_store_is_made_anew_when_it_is_lost(start, store, ho
     assert bob.undo().item.place == 2
     assert bob.undo().item.place == 1
     assert ada.progress.n_own == 1
-    ada.close()
-    bob.close()
+    path.write_bytes(b"again" * 999)
+    cyd = start("cyd", "two")
+    assert (cyd.progress.n_labels, cyd.item.place) == (1, 1)
+    for session in (ada, bob, cyd):
+        session.close()
 
 
 def test_a_queue_of_a_store_that_was_there_before_leaves_nothing(start, store, made):

@@ -87,7 +87,7 @@ class ReadAhead:
     def want(self, tasks: Iterable[str], seconds: float = 0.0) -> None:
         """Have the details of tasks read once those of the first are missing, or there are few beyond them.
 
-        Those of the first are waited for so many seconds at most.
+        Those of the first are waited for so many seconds at most, unless an earlier try waits for the store still.
         """
         if self._pid != os.getpid():
             self._begin()
@@ -95,9 +95,10 @@ class ReadAhead:
         missing = [task for task in wanted if task not in self._known]
         if not missing or (missing[0] != wanted[0] and len(wanted) - len(missing) > _FEW):
             return
-        if not (self._thread and self._thread.is_alive()):
-            self._thread = threading.Thread(target=self._read, args=(missing,), name="learnlab-details")
-            self._thread.start()
+        if self._thread and self._thread.is_alive():
+            return
+        self._thread = threading.Thread(target=self._read, args=(missing,), name="learnlab-details")
+        self._thread.start()
         if missing[0] == wanted[0]:
             self._thread.join(seconds)
 

@@ -1,6 +1,7 @@
 """The file beside a store in which its labelling queues are kept at hand, so that nobody who labels waits for the store.
 
 It is a cache: what people gave stands in the spool and in the store, and `recounting` makes the file anew from there.
+So nothing in it is synced: it outlives every process that dies, and is made anew when the machine was started anew.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
+from zlib import crc32
 
 from learnlab.errors import FeedbackError
 from learnlab.feedback.labelling.presence import is_present
@@ -19,6 +22,9 @@ _PATIENCE = 10.0
 """Seconds to wait for others at the file, which each of them holds for milliseconds."""
 
 _VERSION = 1
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Where the system says which of its starts this is (Linux)."""
+
 _COUNTED = """
     update items set n_labels = (
         select count(distinct a.author) from acts a
@@ -76,13 +82,15 @@ class QueueFile:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             inode = self.path.stat().st_ino
             with closing(sqlite3.connect(self.path, _PATIENCE, isolation_level=None)) as connection:
+                stamp = _stamp()
                 connection.execute("pragma secure_delete = on")  # what is deleted leaves no bytes
+                connection.execute(f"pragma synchronous = {'off' if stamp else 'full'}")
                 # No fsync: a kill needs none, and after a power cut what was given makes the file anew.
                 connection.execute("pragma synchronous = off")
                 connection.create_function("is_present", 1, self._is_present)
                 connection.execute("begin immediate")
-                if connection.execute("pragma user_version").fetchone() != (_VERSION,):
-                    _make(connection)
+                if connection.execute("pragma user_version").fetchone() != (stamp or _VERSION,):
+                    _make(connection, stamp or _VERSION)
                 yield connection
                 connection.execute("commit")
         except (sqlite3.Error, OSError) as error:
@@ -103,11 +111,20 @@ class QueueFile:
             raise FeedbackError(f"{self.path} is damaged and cannot be removed: {error.strerror}") from error
 
 
-def _make(connection: sqlite3.Connection) -> None:
-    """Make the tables, in the place of those of another version."""
+@lru_cache
+def _stamp() -> int:
+    """Return a number that stands for the tables and this start of the machine; 0 where the system does not tell."""
+    try:
+        return crc32(f"{_VERSION} {_BOOT.read_text(encoding='ascii')}".encode()) >> 1
+    except OSError:
+        return 0
+
+
+def _make(connection: sqlite3.Connection, stamp: int) -> None:
+    """Make the tables, in the place of those of another version or from before the machine was started."""
     tables = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
     for (name,) in tables:
         connection.execute(f'drop table "{name}"')
     for statement in _TABLES:
         connection.execute(statement)
-    connection.execute(f"pragma user_version = {_VERSION}")
+    connection.execute(f"pragma user_version = {stamp}")

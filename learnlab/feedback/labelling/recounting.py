@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from learnlab.errors import FeedbackError
-from learnlab.feedback.labelling.queuefile import QueueFile
+from learnlab.feedback.labelling.queuefile import LeasesLostError, QueueFile
 from learnlab.feedback.queues import Queue
 from learnlab.store import spool
 from learnlab.store.connection import fetch
@@ -41,8 +41,11 @@ def recount(queue: Queue, session: str) -> None:
             in what was handed in last.
     """
     beside = QueueFile(queue.store.path)
-    with beside.using() as file:
-        known = _at_rest(file, queue, session)
+    try:
+        with beside.using() as file:
+            known = _at_rest(file, queue, session)
+    except LeasesLostError:  # it was damaged, and is gone
+        known = set()
     segments = spool.waiting(queue.store.path)
     with queue.store.reading() as connection:
         is_whole = not spool.undrained(segments)

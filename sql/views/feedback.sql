@@ -5,7 +5,7 @@
 -- The public sees nothing here. This is the one place that decides who sees what: nothing else reads people.events to show it.
 -- current: not undone by its author, and the latest of its author on the task: of the ratings, and of the labels of one
 -- schema. What was replaced or undone is shown to its author alone.
--- verdict: the latest current word of each author on whether the task succeeded.
+-- verdict: the latest current word of each author on whether the task succeeded, among those that are shown.
 -- feedback_key: its 13th digit is f, which no random id has: a piece that came in from a file by its key keeps that key.
 -- annotator: 1 for whoever gave the most labels; stands for a person among labels, and in no rating.
 with told as (
@@ -42,7 +42,7 @@ annotators as (
 judged as (
     select feedback_id
     from counted
-    where is_current and success is not null
+    where is_current and success is not null and (is_own or visibility in ('team', 'public'))
     qualify row_number() over (
         partition by author, task_id order by feedback_type = 'adjudication' desc, timestamp desc, arrived_at desc, feedback_id
     ) = 1

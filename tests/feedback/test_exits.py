@@ -44,6 +44,7 @@ ROOT = Path(learnlab.__file__).resolve().parent
 ADA = "ada-lovelace"
 TASKS = [UUID(int=i) for i in range(1, 9)]
 NOW = START.replace(tzinfo=None)
+LATE = START + timedelta(days=999)
 WORDS = {"mode": "words", "days_back": None}
 
 
@@ -114,34 +115,56 @@ class World:
         return Label(**given)
 
     def otherwise(self, viewer):
-        """The same acts but for what a viewer must not know: the names of others, and what those keep private."""
+        """The same acts but for what a viewer must not know: the names of others, and what those keep from them.
+
+        That is what is private, undone or replaced. It is other words and verdicts here; private pieces that replace
+        nothing are not there at all.
+        """
         names = {name: f"other-{i}" for i, name in enumerate(self.others)} | {ADA: "somebody else"}
         names.pop(viewer, None)
-        secret = [piece for piece in self.pieces if piece.author in names and piece.visibility == "private"]
-        ids = {piece.feedback_id: self._id() for piece in secret}
+        undone = {getattr(piece, "undoes", None) for piece in self.pieces}
+        latest, first_shared = {}, {}
+        for piece in self.pieces:
+            if piece.feedback_id not in undone:
+                latest[self._part(piece)] = piece.feedback_id
+            if piece.visibility != "private":
+                first_shared.setdefault(self._part(piece), piece.timestamp)
+        secret, dropped = {}, set()
+        for piece in self.pieces:
+            is_current = latest.get(self._part(piece)) == piece.feedback_id
+            if piece.author in names and not (is_current and piece.visibility != "private"):
+                secret[piece.feedback_id] = self._id()
+                if piece.visibility == "private" and piece.timestamp < first_shared.get(
+                    self._part(piece), LATE
+                ):
+                    dropped.add(piece.feedback_id)
         changed = []
         for piece in self.pieces:
             given = piece.model_dump()
             if piece.author in names:
                 given["author"] = names[piece.author]
                 self.hidden += [piece.author, str(piece.feedback_id)]
-            if piece.feedback_id in ids:
+            if piece.feedback_id in secret:
                 self.hidden += re.findall("canary-[0-9a-f]+", piece.model_dump_json())
-                given |= {"feedback_id": ids[piece.feedback_id], "comment": "something else"}
+                given |= {"feedback_id": secret[piece.feedback_id], "comment": "something else"}
                 given["success"] = None if piece.success is None else not piece.success
                 if isinstance(piece, FeedbackSubmission):
-                    given |= {
-                        "satisfaction": "excellent",
-                        "issues": [],
-                        "correction": None,
-                        "accepted": not piece.accepted,
-                    }
+                    given |= {"satisfaction": "excellent", "issues": [], "correction": None}
+                    given["accepted"] = not piece.accepted
                 elif piece.answers:
                     given["answers"] = {"success": "no" if piece.success else "yes"}
-            if given.get("undoes") in ids:
-                given["undoes"] = ids[given["undoes"]]
-            changed.append(type(piece)(**given))
+            if given.get("undoes") in secret:
+                given["undoes"] = secret[given["undoes"]]
+            if not {piece.feedback_id, getattr(piece, "undoes", None)} & dropped:
+                changed.append(type(piece)(**given))
+        assert len(self.pieces) - 30 < len(changed) < len(self.pieces)
         return changed
+
+    @staticmethod
+    def _part(piece):
+        """What is replaced by a later piece of the same part: a rating, a label, a skip; nothing replaces a note."""
+        act = getattr(piece, "act", "rating")
+        return piece.feedback_id if act in ("note", "undo") else (piece.author, piece.task_id, str(act))
 
 
 def keep(store, pieces):
@@ -364,6 +387,10 @@ OF_THE_DATABASE = {
 }
 
 
+COUNTS_ALL = {"LabelingSession"}
+"""Exits that count what is private as well: an item of a queue is labelled, whoever may see how."""
+
+
 def text_of(answer):
     """Return all that an answer says, in an order of its own, without the moment and the place at which it was asked."""
     if isinstance(answer, pl.DataFrame):
@@ -413,7 +440,7 @@ def test_nothing_private_of_others_leaves_by_any_exit(base, tmp_path, monkeypatc
     assert len(world.hidden) > 50
     for name, text in first.items():
         assert [one for one in world.hidden if one in text] == [], name
-        assert text == second.get(name, text), name
+        assert name in COUNTS_ALL or text == second.get(name, text), name
     shared = set(re.findall("canary-[0-9a-f]+", "".join(first.values())))
     assert bool(shared) is not viewer.is_public
     assert first["view public_figures"].count("'refactor', 'small'") == 2

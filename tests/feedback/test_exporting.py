@@ -387,7 +387,7 @@ def two_stores(empty, tmp_path_factory):
     return [Store(shutil.copy(empty, folder / f"{name}.duckdb")) for name in ("from", "to")], count()
 
 
-@settings(max_examples=4, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @drawn(st.lists(SAID, min_size=1, max_size=6), st.sampled_from(KINDS), st.sampled_from([ADA, TEAM]))
 def test_whatever_people_say_comes_back_as_it_was(two_stores, said, kind, viewer):
     (source, target), numbers = two_stores

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import polars as pl
 import pytest
 
@@ -50,9 +52,16 @@ def test_the_same_fleet_gives_the_same_labels_and_another_gives_others(fleet):
     assert not set(s.labels(fleet)["feedback_id"]) & set(s.labels(simulate(2000, seed=4))["feedback_id"])
 
 
-def test_ratings_are_the_fleets_and_stand_in_the_feedback_alone(store, fleet):
-    assert simulate_into(store, 400, seed=3) != simulate_into(store, 400, seed=3)
-    small = simulate(400, seed=3)
+@pytest.fixture(scope="module")
+def twice(empty, tmp_path_factory) -> Store:
+    """A small fleet, stored twice."""
+    store = Store(shutil.copy(empty, tmp_path_factory.mktemp("twice") / "store.duckdb"))
+    assert simulate_into(store, 200, seed=3) != simulate_into(store, 200, seed=3)
+    return store
+
+
+def test_ratings_are_the_fleets_and_stand_in_the_feedback_alone(twice):
+    store, small = twice, simulate(200, seed=3)
     given, shared = small.feedback, small.feedback.filter(pl.col("visibility") != "private")
     assert store.sql("select count(user_rating) + count(user_accepted) as n from executions").item() == 0
     rated = store.sql(
@@ -71,8 +80,8 @@ def test_ratings_are_the_fleets_and_stand_in_the_feedback_alone(store, fleet):
     assert seen["user_accepted"].sum() == truth["user_accepted"].sum()
 
 
-def test_labels_change_no_verdict_that_a_verifier_gave(store):
-    simulate_into(store, 400, seed=3)
+def test_labels_change_no_verdict_that_a_verifier_gave(twice):
+    store = twice
     logged = store.sql("select task_id, success, success_source from executions order by task_id")
     assert store.sql("select task_id, success, success_source from outcomes order by task_id").equals(logged)
     labelled = store.sql("select distinct queue, label_schema from feedback where feedback_type = 'label'")

@@ -127,6 +127,8 @@ class LabelingSession:
             return f"item {claim.place} of {p.n_items}"
         if self._trouble:
             return f"what comes next cannot be said now: {self._trouble}"
+        if not p.n_items:
+            return f"the queue {self.queue.name!r} has no items in this store"
         if p.n_done >= p.n_items:
             return f"all {p.n_items} items have the labels that were asked for"
         return f"nothing for you now: {p.n_done} of {p.n_items} items are done, the others wait for somebody else"

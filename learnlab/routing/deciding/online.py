@@ -63,7 +63,7 @@ class RoutingService:
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         policy_of(explore, PriceOfQuality(1.0))
-        self.store = db if isinstance(db, Store) else Store(db)
+        self.store = Store(db.path if isinstance(db, Store) else db)  # its log is for all to see
         self._preference, self._explore = preference, explore
         self._chosen = Chosen(encoder)
         self._seed, self._look_seconds = seed, look_seconds

@@ -28,8 +28,8 @@ order by given_at desc, feedback_id
 _SEEN_BY = {
     "private": "you alone",
     "team": "this store's users, without your name, the id or the hour",
-    "public": "this store's users likewise, and everybody in counts: by quarter, task type and tier, in groups of at least five people, "
-    "which change only when at least five people changed them",
+    "public": "this store's users likewise, and everybody in counts: by quarter, task type and tier, in groups of at "
+    "least five people, which change only when at least five people changed them",
 }
 
 

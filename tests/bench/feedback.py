@@ -73,19 +73,21 @@ def _labelled(session: LabelingSession, path: Path) -> tuple[list[float], list[f
     """Return the milliseconds that each label took, and those of a bare write of such a line after it."""
     line = json.dumps({"kind": "feedback", "text": "x" * 600}).encode() + b"\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    ours, bare = [], []
+    ours, bare, n_ready = [], [], 0
 
     def write() -> None:
         os.write(descriptor, line)
         os.fsync(descriptor)
 
     try:
-        while session.item is not None:
+        while (item := session.item) is not None:
+            n_ready += item.is_ready
             ours.append(1000 * seconds(lambda: session.label({"success": "yes"})))
             bare.append(1000 * seconds(write))
             time.sleep(_PAUSE)
     finally:
         os.close(descriptor)
+    say(f"{session.queue.name}: {n_ready} of {len(ours)} items had their details at once")
     return ours, bare
 
 

@@ -13,7 +13,7 @@ from encoders import WordEncoder
 
 from learnlab.errors import FeedbackError, StoreError
 from learnlab.feedback import session as sessions
-from learnlab.feedback.labelling import suggesting
+from learnlab.feedback.labelling import leases, suggesting
 from learnlab.feedback.labelling.details import Details, ReadAhead
 from learnlab.feedback.labelling.queuefile import QueueFile
 from learnlab.feedback.queues import open_queue
@@ -308,8 +308,10 @@ def test_a_queue_of_a_store_that_was_there_before_leaves_nothing(start, store, m
         assert (session.item.place, session.progress.n_own) == (1, 0)
 
 
-def test_nobody_who_labels_waits_for_whoever_holds_the_store(ada, store, monkeypatch):
+def test_nobody_who_labels_waits_for_whoever_holds_the_store(start, store, monkeypatch):
     monkeypatch.setenv("LEARNLAB_LOCK_TIMEOUT", "60")
+    monkeypatch.setattr(leases, "AHEAD", 10)
+    ada = start()
     with held(store.path, exclusive=True, timeout=1):
         began = time.monotonic()
         ready = []
@@ -326,6 +328,7 @@ def test_nobody_who_labels_waits_for_whoever_holds_the_store(ada, store, monkeyp
     until_ready(ada)
     assert ada.item.description == "Split module 4"
     assert len(acts(store)) == 13
+    ada.close()
 
 
 def test_a_label_that_comes_late_is_stored_and_said_to_be_late(start, store):

@@ -17,11 +17,11 @@ from learnlab.store.connection import fetch, lent, reading
 _PATIENCE = 2.0
 """Seconds that one try to read details waits for a store to which somebody writes."""
 
-_MOST = 50
+_MOST = 60
 """Details that are kept: those of items that were in hand before are asked for after an answer, and after an undo."""
 
-_FEW = 3
-"""Details that are there when the next are read."""
+_FEW = 10
+"""Details that are there when the next are read: so much is labelled while the store cannot be."""
 
 _DETAILS = """
 select
@@ -79,6 +79,7 @@ class ReadAhead:
         self._pid = os.getpid()
         self._known: dict[str, Details] = {}
         self._thread: threading.Thread | None = None
+        self._is_busy = False
 
     def of(self, task_id: str) -> Details | None:
         """Return the details of a task, None while they are not there."""
@@ -87,7 +88,7 @@ class ReadAhead:
     def want(self, tasks: Iterable[str], seconds: float = 0.0) -> None:
         """Have the details of tasks read once those of the first are missing, or there are few beyond them.
 
-        Those of the first are waited for so many seconds at most, unless an earlier try waits for the store still.
+        Those of the first are waited for so many seconds at most, unless the store was busy when it was tried last.
         """
         if self._pid != os.getpid():
             self._begin()
@@ -99,7 +100,7 @@ class ReadAhead:
             return
         self._thread = threading.Thread(target=self._read, args=(missing,), name="learnlab-details")
         self._thread.start()
-        if missing[0] == wanted[0]:
+        if missing[0] == wanted[0] and not self._is_busy:
             self._thread.join(seconds)
 
     def _read(self, tasks: list[str]) -> None:
@@ -111,7 +112,9 @@ class ReadAhead:
             ):
                 rows = fetch(connection, _DETAILS, self._names).to_dicts()
         except StoreError:
+            self._is_busy = True
             return
+        self._is_busy = False
         found = {row.pop("task_id"): row for row in rows}
         fresh = {task: _details(found.get(task)) for task in tasks}
         self._known = dict([*self._known.items(), *fresh.items()][-_MOST:])

@@ -16,7 +16,7 @@ from sqlite3 import Connection
 from learnlab.feedback.labelling.queuefile import LeasesLostError, QueueFile
 from learnlab.people import Act
 
-AHEAD = 10
+AHEAD = 20
 """Items after the present one that a session is told of, so that their details can be read ahead."""
 
 _HELD = """

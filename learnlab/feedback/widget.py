@@ -87,7 +87,7 @@ class LabelingWidget(anywidget.AnyWidget):
             self._look_up(self._similar, message.get("item"))
         elif do == "whole":
             self._whole(message.get("item"))
-        elif do in self._acts:
+        elif isinstance(do, str) and do in self._acts:
             with self._lock:
                 notice = self._done(do, message)
                 also = {"take_focus": True} if do == "hello" and self._is_new else {}

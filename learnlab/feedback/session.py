@@ -21,7 +21,7 @@ from learnlab.feedback.labelling.items import Given, Item, item_of
 from learnlab.feedback.labelling.leases import Claim, Leases, Progress, Standing
 from learnlab.feedback.labelling.presence import Presence, sweep
 from learnlab.feedback.labelling.queuefile import LeasesLostError
-from learnlab.feedback.labelling.recounting import recount
+from learnlab.feedback.labelling.recounting import recounted
 from learnlab.feedback.labelling.suggesting import Beside, Similar, Suggestion
 from learnlab.feedback.queues import Queue, joined
 from learnlab.feedback.submitting import in_words
@@ -29,8 +29,8 @@ from learnlab.people import Act, Label, Via, Viewer, Visibility
 from learnlab.store import Store
 
 _log = logging.getLogger("learnlab.feedback")
-_FIRST, _NEXT = 5.0, 0.05
-"""Seconds that a new session waits for the details of its first item, and later for those that were not read ahead."""
+_PATIENCE = 0.05
+"""Seconds to wait for the details of an item that were not read ahead."""
 
 _SAID = """
 select
@@ -96,8 +96,10 @@ class LabelingSession:
         self._unsure: Label | None = None
         self._trouble = ""
         sweep(self._store.path)
-        recount(self.queue, self._presence.name)
-        self._take(self._leases.stand(self._me), _FIRST)
+        with recounted(self.queue, self._me):
+            standing = self._leases.stand(self._me)
+            self._ahead.read([*([standing.claim.task_id] if standing.claim else []), *standing.upcoming])
+        self._take(standing)
 
     @property
     def item(self) -> Item | None:
@@ -319,8 +321,8 @@ class LabelingSession:
         try:
             return work()
         except LeasesLostError:
-            recount(self.queue, self._me)
-            return work()
+            with recounted(self.queue, self._me):
+                return work()
 
     def _settle(self, work: Callable[[], Standing]) -> None:
         """Take up what comes next; what was given is safe by now, so that no trouble here is one of the giving."""
@@ -335,14 +337,14 @@ class LabelingSession:
         """Take up what comes next; where nothing is left but what somebody died over, look up what came of that."""
         standing = self._knowing(work)
         if standing.claim is None and standing.is_in_doubt:
-            recount(self.queue, self._me)
-            standing = self._leases.stand(self._me)
+            with recounted(self.queue, self._me):
+                standing = self._leases.stand(self._me)
         self._take(standing)
 
-    def _take(self, standing: Standing, seconds: float = _NEXT) -> None:
+    def _take(self, standing: Standing) -> None:
         self._standing, self._trouble, self._since = standing, "", time.monotonic()
         if standing.claim:
-            self._ahead.want([standing.claim.task_id, *standing.upcoming], seconds)
+            self._ahead.want([standing.claim.task_id, *standing.upcoming], _PATIENCE)
 
 
 def _label(queue: Queue, act: Act, task_id: str, **given: Any) -> Label:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,13 @@ class ReadAhead:
             return
         if self._thread and self._thread.is_alive():
             return
-        self._thread = threading.Thread(target=self._read, args=(missing,), name="learnlab-details")
+        self._thread = threading.Thread(target=self.read, args=(missing,), name="learnlab-details")
         self._thread.start()
         if missing[0] == wanted[0] and not self._is_busy:
             self._thread.join(seconds)
 
-    def _read(self, tasks: list[str]) -> None:
-        """Read details; a store that is busy is tried again when they are wanted next."""
+    def read(self, tasks: Sequence[str]) -> None:
+        """Read the details of tasks now; where the store is busy they are read when they are wanted next."""
         try:
             with (
                 reading(self._store, _PATIENCE) as connection,

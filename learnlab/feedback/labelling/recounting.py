@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from sqlite3 import Connection
 
 from learnlab.errors import FeedbackError
@@ -29,11 +31,12 @@ _IS_SETTLED = "(session is null or session = ? or not is_present(session))"
 Acts = list[tuple[str, str, str, str, bool]]
 
 
-def recount(queue: Queue, session: str) -> None:
-    """Make the file say of a queue what its events say, and settle the marks of sessions that died while giving.
+@contextmanager
+def recounted(queue: Queue, session: str) -> Iterator[None]:
+    """Make the file say of a queue what its events say, then run the block, for which the store is held for reading.
 
-    What is in the file and in no event goes, if all that was handed in before is in the store. What other sessions
-    are giving at this moment stays as it is.
+    The marks of sessions that died while giving are settled. What is in the file and in no event goes, if all that
+    was handed in before is in the store. What other sessions are giving at this moment stays as it is.
 
     Raises:
         StoreError: when the store cannot be read.
@@ -51,13 +54,14 @@ def recount(queue: Queue, session: str) -> None:
         is_whole = not spool.undrained(segments)
         items = queue.items().select("place", "task_id", "why").rows()
         acts = fetch(connection, _ACTS, {"queue": queue.name}).rows()
-    with beside.using() as file:
-        if not is_whole and _opened_at(file, queue) is None:
-            raise FeedbackError(
-                f"{queue.store.name} is busy and has not taken in the latest labels yet: try again in a moment"
-            )
-        _define(file, queue, items)
-        _settle(file, queue, session, acts, known - {row[0] for row in acts} if is_whole else set())
+        with beside.using() as file:
+            if not is_whole and _opened_at(file, queue) is None:
+                raise FeedbackError(
+                    f"{queue.store.name} is busy and has not taken in the latest labels yet: try again in a moment"
+                )
+            _define(file, queue, items)
+            _settle(file, queue, session, acts, known - {row[0] for row in acts} if is_whole else set())
+        yield
 
 
 def _at_rest(file: Connection, queue: Queue, session: str) -> set[str]:

@@ -365,6 +365,8 @@ NO_EXITS = {
     "counterfactual_estimates.logged": "read_tries and queries",
     "counterfactual_estimates.truth": "the simulator's truth",
     "feedback_estimates.given": "queries and counts from five people on, by its audience",
+    "labelling.Desk": "what labelling.desk gives",
+    "labelling.desk": "the query queue_given, in a notebook as whoever is here, in a report as the team",
     "continual_estimates.study": "read_tries",
     "routing_estimates.experiment": "read_tries",
     "routing_judgements.judged": "the simulator's truth",

@@ -25,7 +25,7 @@ SEEN_BY = {
     " in counts of at least five people.",
 }
 
-LEAVING = "Escape or Tab leaves this, and a click brings you back."
+LEAVING = "Escape leaves this; a click or Tab brings you back."
 
 _NAMES = {
     "task_type": "kind",

@@ -24,7 +24,7 @@ const HELP = [
     ["n", "write a note; Enter saves it, Shift+Enter begins a line, Escape leaves it"],
     ["v", "see the suggestion before you answer; it is remembered that you did"],
     ["?", "open and close this list"],
-    ["Escape or Tab", "leave, back to the notebook; a click brings you in again"],
+    ["Escape", "leave, back to the notebook; a click or Tab brings you in again"],
 ];
 
 /** Make an element with properties or attributes and children; a string becomes text. */
@@ -111,7 +111,7 @@ class View {
         part("div", "text", { tabIndex: 0, role: "region", ariaLabel: "The task" });
         part("div", "whole");
         part("dl", "facts");
-        part("ol", "rows");
+        part("ol", "rows", { tabIndex: 0, ariaLabel: "Similar past executions" });
         this.summary = make("summary", {}, "Similar past executions");
         part("p", "similarwords");
         part("details", "similar", { ontoggle: () => this.wantSimilar() });
@@ -137,9 +137,10 @@ class View {
         const main = make("div", { className: "lw-main" }, this.where, this.text, this.whole, this.facts);
         const buttons = [this.undoes, this.skips, this.notes, this.suggests, this.helps];
         const acts = make("div", { className: "lw-acts", role: "toolbar", ariaLabel: "More" }, ...buttons);
-        this.body = make("div", { className: "lw-body" }, main, this.similar);
-        const below = [this.ask, acts, this.hint, this.note, this.notice, this.last, this.help, this.who];
-        this.root.append(this.top, this.body, ...below);
+        const told = [acts, this.hint, this.note, this.notice, this.last];
+        const below = make("div", { className: "lw-below" }, this.ask, ...told);
+        const body = make("div", { className: "lw-body" }, main, this.similar, below);
+        this.root.append(this.top, body, this.help, this.who);
         this.say("Connecting …");
         for (const kind of ["keydown", "keyup", "keypress"])
             this.root.addEventListener(kind, (event) => {

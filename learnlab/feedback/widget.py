@@ -105,10 +105,8 @@ class LabelingWidget(anywidget.AnyWidget):
                 )
             return self._acts[do](message)
         except LearnlabError as error:
-            return {
-                "kind": "error",
-                "words": f"{error}. Nothing of it was saved; the same can be given again.",
-            }
+            said = showing.sentence(str(error).rstrip("."))
+            return {"kind": "error", "words": f"{said} Nothing of it was saved: give it again."}
         except Exception as error:  # whatever happens is said where somebody waits for an answer
             _log.exception("the labelling widget could not do: %s", do)
             return {"kind": "error", "words": f"Not saved: {type(error).__name__}: {error}."}

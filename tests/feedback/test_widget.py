@@ -146,7 +146,7 @@ def test_what_cannot_be_written_is_said_and_can_be_given_again(
     with monkeypatch.context() as patched:
         patched.setattr(sessions, "give", full)
         answer = page.do("label", answers={"success": "yes"})
-    assert answer["notice"]["words"].startswith("the disk is full. Nothing of it was saved")
+    assert answer["notice"]["words"].startswith("The disk is full. Nothing of it was saved")
     assert (answer["item"]["place"], answer["progress"][0]["n"]) == (1, 0)
     assert page.do("label", answers={"success": "yes"})["progress"][0]["n"] == 1
     assert len(stored(queue)) == 1
@@ -204,7 +204,7 @@ def test_scores_have_keys_and_nothing_is_set(queue: Queue) -> None:
     assert first["ends"] == ["wrong throughout", "right in every detail"]
     names = [question.name for question in EXPERT.questions]
     assert (
-        "not answered yet: clarity"
+        "Not answered yet: clarity"
         in page.do("label", answers=dict.fromkeys(names[:3], 0.5))["notice"]["words"]
     )
     assert page.do("label", answers=dict.fromkeys(names, 0.25))["last"]["answer"].endswith("clarity 0.25")

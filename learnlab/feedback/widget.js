@@ -67,7 +67,7 @@ function digit(event) {
 class View {
     constructor(model, el, signal) {
         this.model = model;
-        this.id = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
+        this.id = `lw${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
         this.n = 0; // the running number of messages
         this.state = null; // what Python said last
         this.given = {}; // answers to the item on the screen, not sent yet
@@ -106,9 +106,10 @@ class View {
             );
         part("section", "root", { tabIndex: 0, ariaLabel: "Labelling" });
         this.root.className = "lw-label";
+        this.root.setAttribute("aria-describedby", `${this.id}-where ${this.id}-text`);
         part("header", "top");
-        part("div", "where");
-        part("div", "text", { tabIndex: 0, role: "region", ariaLabel: "The task" });
+        part("div", "where", { id: `${this.id}-where`, ariaLive: "polite" });
+        part("div", "text", { id: `${this.id}-text`, tabIndex: 0, role: "region", ariaLabel: "The task" });
         part("div", "whole");
         part("dl", "facts");
         part("ol", "rows", { tabIndex: 0, ariaLabel: "Similar past executions" });
@@ -198,6 +199,7 @@ class View {
 
     doubt() {
         this.settle();
+        this.doubting = true;
         this.root.dataset.state = "gone";
         this.say(DOUBT, "error");
     }
@@ -215,6 +217,8 @@ class View {
         if (message.kind === "whole") return void this.showWhole(message);
         if (message.kind !== "state") return;
         clearTimeout(this.beating);
+        if (this.doubting) this.say("");
+        this.doubting = false;
         const mine = message.view === this.id && message.n === this.pending?.n;
         const { what, pressedAt } = this.pending ?? {};
         if (mine) {

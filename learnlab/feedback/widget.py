@@ -18,7 +18,7 @@ from learnlab.feedback import showing
 from learnlab.feedback.labelling.items import Item
 from learnlab.feedback.queues import Queue, joined
 from learnlab.feedback.session import LabelingSession
-from learnlab.people import Via, own_name
+from learnlab.people import Act, Via, own_name
 from learnlab.store import Store
 
 _log = logging.getLogger("learnlab.feedback")
@@ -38,6 +38,10 @@ def _saved(words: str) -> Notice:
 
 def _told(words: str) -> Notice:
     return {"kind": "told", "words": words}
+
+
+class _StaleError(Exception):
+    """A message is about an item that is not in hand any more."""
 
 
 class LabelingWidget(anywidget.AnyWidget):
@@ -96,20 +100,26 @@ class LabelingWidget(anywidget.AnyWidget):
 
     def _done(self, do: str, message: dict[str, Any]) -> Notice | None:
         try:
-            item = self.session.item
-            if do in ("label", "skip", "note", "suggestion") and message.get("item") != (
-                item and item.task_id
-            ):
-                return _told(
-                    "That was another item: this one is here now, and waits for an answer of its own."
-                )
+            if do in ("label", "skip", "note", "suggestion"):
+                self._check_item(do, message.get("item"))
             return self._acts[do](message)
+        except _StaleError as stale:
+            return _told(str(stale))
         except LearnlabError as error:
             said = showing.sentence(str(error).rstrip("."))
             return {"kind": "error", "words": f"{said} Nothing of it was saved: give it again."}
         except Exception as error:  # whatever happens is said where somebody waits for an answer
             _log.exception("the labelling widget could not do: %s", do)
             return {"kind": "error", "words": f"Not saved: {type(error).__name__}: {error}."}
+
+    def _check_item(self, do: str, task_id: Any) -> None:
+        """Raise when a message is about an item that is not in hand: it was sent twice, or from a page that is behind."""
+        item, last = self.session.item, self.session.last
+        if item and item.task_id == task_id:
+            return
+        if do == "label" and last and last.act == Act.LABEL and last.item.task_id == task_id:
+            raise _StaleError("That item was saved already, as it says below.")
+        raise _StaleError("That was another item: this one is here now, and waits for an answer of its own.")
 
     def _tell(self, notice: Notice | None = None, **answers: Any) -> None:
         shown = showing.state(self.session)

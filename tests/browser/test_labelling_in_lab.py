@@ -17,7 +17,7 @@ import lab
 import pytest
 from encoders import WordEncoder
 from lab import Notebook, Server
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from learnlab.feedback.queues import open_queue
 from learnlab.people import Viewer
@@ -78,11 +78,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS.split())
-        yield browser.new_page(viewport={"width": 1280, "height": 1000})
-        browser.close()
+        launched = playwright.chromium.launch(executable_path=chromium.find(), args=FLAGS.split())
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    yield context.new_page()
+    context.close()
 
 
 @dataclass
@@ -280,5 +287,17 @@ def test_a_label_is_acknowledged_soon_and_outlives_a_kill(
         assert middle < 100
     for _ in range(5):
         ada.press("2")
-    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
-    assert Store(store.path, viewer=Viewer(NAME)).sql(SAID).height == 145
+    kernel = int((tmp_path / "pid").read_text())
+    os.kill(kernel, signal.SIGSTOP)
+    page.keyboard.press("1")
+    page.wait_for_selector(".lw-label[data-state=gone]")
+    assert "What was not called saved is not saved" in page.inner_text(".lw-notice")
+    page.keyboard.press("1")
+    os.kill(kernel, signal.SIGCONT)
+    ada.ready()
+    page.wait_for_function(
+        "document.querySelector('.lw-notice').textContent.startsWith('That item was saved')"
+    )
+    ada.press("3")
+    os.kill(kernel, signal.SIGKILL)
+    assert Store(store.path, viewer=Viewer(NAME)).sql(SAID).height == 147

@@ -126,6 +126,11 @@ def test_an_answer_to_another_item_is_not_taken(page: Page, queue: Queue) -> Non
     answer = page.do("label", answers={"success": "yes"}, item="00000000-0000-4000-8000-000000000003")
     assert answer["notice"]["words"].startswith("That was another item")
     assert (answer["item"]["place"], stored(queue)) == (1, [])
+    first = answer["item"]["id"]
+    page.do("label", answers={"success": "yes"})
+    again = page.do("label", answers={"success": "yes"}, item=first)
+    assert again["notice"]["words"].startswith("That item was saved already")
+    assert (again["item"]["place"], len(stored(queue))) == (2, 1)
 
 
 def test_what_is_no_answer_is_refused_in_words(page: Page, queue: Queue) -> None:

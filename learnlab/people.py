@@ -148,8 +148,12 @@ def _said(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
+    """A list of words, each once however it is spelt; what is no list or no word is left for the field to refuse."""
     given = [value] if isinstance(value, str) else value
-    return [_spelt(one) for one in dict.fromkeys(given)] if isinstance(given, list | tuple) else given
+    if not isinstance(given, list | tuple):
+        return given
+    spelt = [_spelt(one) for one in given]
+    return list(dict.fromkeys(spelt)) if all(isinstance(one, str) for one in spelt) else spelt
 
 
 Author = Annotated[

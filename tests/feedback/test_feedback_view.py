@@ -110,6 +110,15 @@ def test_a_verdict_of_people_holds_unless_somebody_is_believed_more(
     assert store.sql("select success from executions").item() is recorded
 
 
+def test_the_verdict_of_a_rating_counts_and_its_satisfaction_says_nothing_of_success(tried):
+    give(tried.path, rates("ada", "excellent", success=False, accepted=True))
+    found = outcome(tried)
+    assert (found["success"], found["success_source"], found["user_accepted"]) == (False, "user", True)
+    give(tried.path, rates("ada", "poor", 1))
+    found = outcome(tried)
+    assert (found["success"], found["user_accepted"], found["user_rating"]) == (None, None, 2.0)
+
+
 def test_undoing_brings_back_what_was_there_and_only_ones_own_can_be_undone(tried):
     first, second = labels("ada", True), labels("ada", False, 1)
     give(tried.path, first, second)
@@ -157,6 +166,7 @@ def test_a_task_is_known_by_its_own_id_and_by_its_sources(tried):
         ({"satisfaction": "awful"}, "excellent"),
         ({"satisfaction": "good", "author": " \t"}, "author"),
         ({"satisfaction": "good", "issues": ["ugly"]}, "wrong_model"),
+        ({"satisfaction": "good", "issues": [["too_slow"], {}]}, "wrong_model"),
         ({"satisfaction": "good", "nonsense": 1}, "nonsense"),
     ],
 )
@@ -171,6 +181,10 @@ def test_spellings_are_taken_as_meant():
     )
     assert (one.author, one.satisfaction, one.issues, one.comment) == ("ada", "fair", ["too_slow"], None)
     assert one.visibility == "private"
+    twice = FeedbackSubmission(
+        task_id="t", author="ada", satisfaction="fair", issues=["too-slow", "too_slow"]
+    )
+    assert twice.issues == ["too_slow"]
 
 
 def test_a_field_that_is_damaged_harms_no_other_and_shows_nothing(tried):

@@ -93,7 +93,9 @@ def fill(con: duckdb.DuckDBPyConnection, n: int, seed: int = 0) -> None:
         "from (from executions limit 50) e, (values ('rating', 'ada', 'team'), ('rating', 'bob', 'private'), "
         "('label', 'ada', 'public'), ('label', 'cyd', 'team')) as k(feedback_type, author, visibility)"
     )
-    con.execute("insert into people.public_cells values ('2026-04-01', 'docs', 'small', 'good', 7, 5, now()::timestamp)")
+    con.execute(
+        "insert into people.public_cells values ('2026-04-01', 'docs', 'small', 'good', 7, 5, now()::timestamp)"
+    )
     con.execute(
         "create or replace view search.embeddings as select description_hash as text_hash, 'toy@1' as model_key, "
         "success is not null as is_searchable, [1.0]::float[] as embedding from executions"

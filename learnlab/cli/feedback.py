@@ -61,8 +61,8 @@ def _yes_no(name: str, no: str, words: str) -> Callable[[F], F]:
 @store_option
 def submit(task: str, satisfaction: str | None, db: str, succeeded: bool | None, **given: Any) -> None:
     """Rate an execution; the latest of yours counts."""
-    from learnlab.feedback import submitting
-    from learnlab.feedback.terminal import ask_in_terminal
+    from learnlab.feedback.asking import submitting
+    from learnlab.feedback.asking.terminal import ask_in_terminal
     from learnlab.people import Via
     from learnlab.secrets import showable
 
@@ -158,7 +158,7 @@ def delete(feedback_ids: tuple[str, ...], everything: bool, yes: bool, author: s
 @store_option
 def export(file: Path, queue: str | None, own: bool, author: str | None, db: str) -> None:
     """Write labels, as far as you may see them, to a .parquet, .csv or .jsonl file."""
-    from learnlab.feedback.exporting import export_labels
+    from learnlab.feedback.files.exporting import export_labels
     from learnlab.feedback.own import export_own
     from learnlab.people import Viewer, me
 
@@ -179,7 +179,7 @@ def export(file: Path, queue: str | None, own: bool, author: str | None, db: str
 @store_option
 def import_(file: Path, author: str | None, db: str) -> None:
     """Read labels back from a file that `learnlab feedback export` wrote."""
-    from learnlab.feedback.importing import import_labels
+    from learnlab.feedback.files.importing import import_labels
 
     done = import_labels(file, there(db).path, author=author)
     click.echo(

@@ -10,7 +10,7 @@ from uuid import UUID
 import polars as pl
 
 from learnlab.errors import FeedbackError, StoreError
-from learnlab.feedback.labelfile import put
+from learnlab.feedback.files.labelfile import put
 from learnlab.feedback.labelling.leases import forget_acts
 from learnlab.people import Viewer, me
 from learnlab.settings import settings

@@ -9,7 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from learnlab.feedback.agreement import (
+from learnlab.feedback.agreement.answers import Answered, answer_to, answered, scale_of
+from learnlab.feedback.agreement.coefficients import (
     Agreement,
     agreement_by_annotator,
     agreement_by_item,
@@ -17,8 +18,7 @@ from learnlab.feedback.agreement import (
     krippendorff_alpha,
     raw_agreement,
 )
-from learnlab.feedback.answers import Answered, answer_to, answered, scale_of
-from learnlab.feedback.schemas import Kind, Question
+from learnlab.feedback.labelling.schemas import Kind, Question
 from learnlab.intervals import wilson
 from learnlab.reports.publish import stop
 from learnlab.store import Store

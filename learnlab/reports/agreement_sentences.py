@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from learnlab.feedback.agreement import Scale
-from learnlab.feedback.answers import Answered, scale_of
+from learnlab.feedback.agreement.answers import Answered, scale_of
+from learnlab.feedback.agreement.coefficients import Scale
 from learnlab.intervals import TOO_FEW, wilson
 from learnlab.reports.sentences import estimated, shown
 

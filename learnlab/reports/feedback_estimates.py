@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from learnlab.errors import ReportError
+from learnlab.feedback.asking.prompting import RULES, Does, asked_over
 from learnlab.feedback.givers import givers
-from learnlab.feedback.prompting import RULES, Does, asked_over
 from learnlab.intervals import wilson
 from learnlab.people import PUBLIC, TEAM
 from learnlab.reports.feedback_correction import corrected

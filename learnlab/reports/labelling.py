@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 
 from learnlab.errors import ReportError
+from learnlab.feedback.asking.situations import in_notebook
+from learnlab.feedback.labelling.queues import Queue, known_queue, open_queue
+from learnlab.feedback.labelling.schemas import EXPERT, OUTCOME, Kind, LabelSchema, Question
 from learnlab.feedback.ordering import ordered
-from learnlab.feedback.queues import Queue, known_queue, open_queue
-from learnlab.feedback.schemas import EXPERT, OUTCOME, Kind, LabelSchema, Question
-from learnlab.feedback.situations import in_notebook
 from learnlab.intervals import Interval, bootstrap, wilson
 from learnlab.people import TEAM, me
 from learnlab.reports.estimates import quantiles
@@ -104,7 +104,7 @@ def desk(
 def widget(desk: Desk) -> Any:
     """Return the widget to label with, where somebody is here; a report has nobody and says so."""
     if desk.queue is not None and desk.is_here:
-        from learnlab.feedback.widget import LabelingWidget
+        from learnlab.feedback.labelling.widget import LabelingWidget
 
         return LabelingWidget(desk.queue)
     what = "labels nothing" if desk.is_open else "opens no queue and labels nothing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from learnlab.feedback.questions import ISSUE_WORDS, QUESTIONS
+from learnlab.feedback.asking.questions import ISSUE_WORDS, QUESTIONS
 from learnlab.models import Record
 from learnlab.people import MAX_COMMENT, MAX_CORRECTION, Visibility
 from learnlab.tools.rating import PER_MINUTE, seen_by

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from learnlab.feedback.questions import QUESTIONS
-from learnlab.feedback.submitting import submit
+from learnlab.feedback.asking.questions import QUESTIONS
+from learnlab.feedback.asking.submitting import submit
 from learnlab.models import Record
 from learnlab.people import MAX_COMMENT, MAX_CORRECTION, Issue, Satisfaction, Via, Visibility
 from learnlab.tools.tool import Desk, RefusedError, TaskId, Tool

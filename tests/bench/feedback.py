@@ -14,8 +14,8 @@ from processes import next_fact, start
 
 from bench.figures import Figure, say, seconds
 from bench.fleets import Fleet
-from learnlab.feedback.queues import open_queue
-from learnlab.feedback.session import LabelingSession
+from learnlab.feedback.labelling.queues import open_queue
+from learnlab.feedback.labelling.session import LabelingSession
 from learnlab.store import Store
 
 LABELLING = "labelling: from an answer to the next item in hand, the answer safe (limit: 100 ms)"

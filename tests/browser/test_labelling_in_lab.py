@@ -19,7 +19,7 @@ from encoders import WordEncoder
 from lab import Notebook, Server
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from learnlab.feedback.queues import open_queue
+from learnlab.feedback.labelling.queues import open_queue
 from learnlab.people import Viewer
 from learnlab.search.encoders.weights import PACKAGED_KEY
 from learnlab.search.index.backlog import encode_waiting

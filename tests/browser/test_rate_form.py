@@ -11,7 +11,7 @@ from chromium import find
 from playwright.sync_api import expect, sync_playwright
 
 import learnlab as ll
-from learnlab.feedback import form as forms
+from learnlab.feedback.asking import form as forms
 from learnlab.people import Viewer
 from learnlab.settings import settings
 from learnlab.store import Store

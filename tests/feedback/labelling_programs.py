@@ -6,7 +6,7 @@ import json
 import sys
 import time
 
-from learnlab.feedback.session import LabelingSession
+from learnlab.feedback.labelling.session import LabelingSession
 
 
 def say(*facts: object) -> None:

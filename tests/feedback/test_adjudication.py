@@ -10,12 +10,12 @@ import pytest
 from conftest import START
 
 from learnlab.errors import FeedbackError
-from learnlab.feedback.adjudication import adjudicate, disagreements
-from learnlab.feedback.agreement import raw_agreement
-from learnlab.feedback.answers import answered
+from learnlab.feedback.agreement.adjudication import adjudicate, disagreements
+from learnlab.feedback.agreement.answers import answered
+from learnlab.feedback.agreement.coefficients import raw_agreement
 from learnlab.feedback.giving import give
-from learnlab.feedback.queues import open_queue
-from learnlab.feedback.schemas import EXPERT, OUTCOME, LabelSchema, Question
+from learnlab.feedback.labelling.queues import open_queue
+from learnlab.feedback.labelling.schemas import EXPERT, OUTCOME, LabelSchema, Question
 from learnlab.people import PUBLIC, Label, Viewer
 from learnlab.store import Store
 from learnlab.store.spool import SpoolWriter

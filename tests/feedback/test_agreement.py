@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learnlab.errors import FeedbackError
-from learnlab.feedback import agreement
-from learnlab.feedback.agreement import (
+from learnlab.feedback.agreement import coefficients as agreement
+from learnlab.feedback.agreement.coefficients import (
     Scale,
     agreement_by_annotator,
     agreement_by_item,

@@ -7,8 +7,8 @@ import json
 import polars as pl
 import pytest
 
-from learnlab.feedback.answers import Answered
-from learnlab.feedback.schemas import EXPERT, OUTCOME
+from learnlab.feedback.agreement.answers import Answered
+from learnlab.feedback.labelling.schemas import EXPERT, OUTCOME
 from learnlab.ingest.simulation import simulated_labels
 from learnlab.ingest.simulation.simulator import simulate
 from learnlab.reports import agreement_charts as charts

@@ -26,10 +26,12 @@ from conftest import START
 import learnlab
 from learnlab import database
 from learnlab.cli import main
-from learnlab.feedback import adjudication, exporting, own
-from learnlab.feedback.form import RateForm
-from learnlab.feedback.queues import open_queue
-from learnlab.feedback.session import LabelingSession
+from learnlab.feedback import own
+from learnlab.feedback.agreement import adjudication
+from learnlab.feedback.asking.form import RateForm
+from learnlab.feedback.files import exporting
+from learnlab.feedback.labelling.queues import open_queue
+from learnlab.feedback.labelling.session import LabelingSession
 from learnlab.people import PUBLIC, TEAM, FeedbackSubmission, Label, Viewer
 from learnlab.settings import settings
 from learnlab.store import Store, feedback, sqlfiles

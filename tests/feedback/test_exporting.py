@@ -7,7 +7,7 @@ import shutil
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import polars as pl
 import pytest
@@ -17,15 +17,15 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from learnlab.errors import FeedbackError, StoreError
-from learnlab.feedback import labelfile
-from learnlab.feedback.agreement import krippendorff_alpha
-from learnlab.feedback.answers import answered
-from learnlab.feedback.exporting import export_labels
+from learnlab.feedback.agreement.answers import answered
+from learnlab.feedback.agreement.coefficients import krippendorff_alpha
+from learnlab.feedback.files import labelfile
+from learnlab.feedback.files.exporting import export_labels
+from learnlab.feedback.files.importing import Imported, import_labels
+from learnlab.feedback.files.keys import key_in_sql, key_of
 from learnlab.feedback.giving import give
-from learnlab.feedback.importing import Imported, import_labels
-from learnlab.feedback.keys import key_in_sql, key_of
-from learnlab.feedback.queues import open_queue
-from learnlab.feedback.schemas import OUTCOME
+from learnlab.feedback.labelling.queues import open_queue
+from learnlab.feedback.labelling.schemas import OUTCOME
 from learnlab.people import PUBLIC, TEAM, FeedbackSubmission, Label, Viewer
 from learnlab.store import Store
 from learnlab.store.spool import SpoolWriter
@@ -235,7 +235,7 @@ def test_the_plain_forgery_is_taken_so_that_the_others_are_refused_for_what_is_w
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ({"feedback_key": str(uuid4())}, "stands for no label"),
+        ({"feedback_key": "9f8c2b1e-5a44-4c1d-9d0e-6f7a8b9c0d1e"}, "stands for no label"),
         ({"feedback_key": "x"}, "badly formed"),
         ({"feedback_id": str(UUID(int=6)), "author": "ada"}, "stands for no label, or for another"),
         ({"author": "bob"}, "an author without an id"),

@@ -85,7 +85,8 @@ def test_at_a_terminal_it_asks(call, db, monkeypatch):
     asked = []
     monkeypatch.setattr("learnlab.cli.feedback.is_terminal", lambda: True)
     monkeypatch.setattr(
-        "learnlab.feedback.terminal.ask_in_terminal", lambda store, task, author: asked.append((task, author))
+        "learnlab.feedback.asking.terminal.ask_in_terminal",
+        lambda store, task, author: asked.append((task, author)),
     )
     call("submit", "--task", "t-7", "--as", "bob")
     assert asked == [("t-7", "bob")]

@@ -10,8 +10,8 @@ from filled import with_records
 
 import learnlab as ll
 from learnlab.errors import FeedbackError
-from learnlab.feedback import form as forms
-from learnlab.feedback.form import STANDS
+from learnlab.feedback.asking import form as forms
+from learnlab.feedback.asking.form import STANDS
 from learnlab.people import Viewer
 from learnlab.settings import settings
 from learnlab.store import Store

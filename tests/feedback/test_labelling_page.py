@@ -9,7 +9,7 @@ import pytest
 
 from learnlab.errors import ReportError
 from learnlab.feedback.giving import give
-from learnlab.feedback.queues import known_queue
+from learnlab.feedback.labelling.queues import known_queue
 from learnlab.people import Label
 from learnlab.reports import labelling, labelling_charts, labelling_sentences
 from learnlab.store import Store

@@ -10,9 +10,9 @@ import pytest
 from conftest import START
 
 from learnlab.errors import FeedbackError, StoreError
-from learnlab.feedback.exporting import export_labels
+from learnlab.feedback.files.exporting import export_labels
+from learnlab.feedback.files.importing import import_labels
 from learnlab.feedback.giving import give
-from learnlab.feedback.importing import import_labels
 from learnlab.feedback.own import delete_feedback, export_own, history, privacy, what_used
 from learnlab.people import TEAM, FeedbackSubmission, Label, Viewer
 from learnlab.store import Store
@@ -152,8 +152,8 @@ def test_deleting_says_what_had_used_it(tried, tmp_path):
 
 
 def test_a_queue_gives_out_again_what_was_labelled_by_who_deletes(tried):
-    from learnlab.feedback.queues import open_queue
-    from learnlab.feedback.session import LabelingSession
+    from learnlab.feedback.labelling.queues import open_queue
+    from learnlab.feedback.labelling.session import LabelingSession
 
     queue = open_queue("again", tried.path, tasks=[str(TASK)])
     first = LabelingSession("again", tried.path, author="ada")

@@ -197,12 +197,12 @@ def test_only_some_modules_speak_of_the_raw_events():
     """Who reads people.events sees names and private words: a new place is thought about, and listed here."""
     root = Path(learnlab.__file__).parent
     allowed = {
-        "feedback/exporting.py": "notes which pieces went into a file",
-        "feedback/importing.py": "looks whether a piece in a file is known, and as whose",
+        "feedback/files/exporting.py": "notes which pieces went into a file",
+        "feedback/files/importing.py": "looks whether a piece in a file is known, and as whose",
         "feedback/labelling/details.py": "shows a labeller their own note",
         "feedback/givers.py": "counts how many people gave what may be seen, from 5 on",
         "feedback/labelling/recounting.py": "counts labels by their authors for a queue; hands out numbers",
-        "feedback/situations.py": "looks at one's own ratings to decide whether to ask",
+        "feedback/asking/situations.py": "looks at one's own ratings to decide whether to ask",
         "store/feedback.py": "keeps and deletes",
         "store/forget.py": "deletes what is said of forgotten executions",
         "store/public.py": "counts people for public figures",

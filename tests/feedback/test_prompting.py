@@ -17,12 +17,12 @@ from filled import with_records
 
 from learnlab.errors import FeedbackError
 from learnlab.events import Candidate, RoutingDecision
-from learnlab.feedback import prompting, situations
-from learnlab.feedback.capturer import FeedbackCapturer
+from learnlab.feedback.asking import prompting, situations
+from learnlab.feedback.asking.capturer import FeedbackCapturer
+from learnlab.feedback.asking.prompting import NO_RULE, RULES, Does, Situation, asked_over, decide
+from learnlab.feedback.asking.questions import QUESTIONS, worth_asking
+from learnlab.feedback.asking.submitting import take_back
 from learnlab.feedback.giving import give
-from learnlab.feedback.prompting import NO_RULE, RULES, Does, Situation, asked_over, decide
-from learnlab.feedback.questions import QUESTIONS, worth_asking
-from learnlab.feedback.submitting import take_back
 from learnlab.ingest.simulation.simulator import simulate
 from learnlab.people import FeedbackSubmission, Viewer
 from learnlab.settings import settings
@@ -399,7 +399,7 @@ def test_the_order_of_the_rows_does_not_matter_and_none_give_none(weeks):
 
 
 def test_the_readme_lists_the_rules_in_their_order():
-    text = Path(prompting.__file__).with_name("README.md").read_text(encoding="utf-8")
+    text = Path(prompting.__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
     table = text.partition("| rule | does |")[2].partition("\n\n")[0]
     listed = [line.split(" | ")[:2] for line in table.splitlines()[2:]]
     assert [(name.removeprefix("| "), does) for name, does in listed] == [(r.name, r.does) for r in RULES]

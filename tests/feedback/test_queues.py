@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from learnlab.errors import FeedbackError
-from learnlab.feedback.queues import MOST_ITEMS, joined, known_queue, open_queue
-from learnlab.feedback.schemas import EXPERT, OUTCOME
+from learnlab.feedback.labelling.queues import MOST_ITEMS, joined, known_queue, open_queue
+from learnlab.feedback.labelling.schemas import EXPERT, OUTCOME
 from learnlab.store import Store
 from learnlab.store.frames import conform
 from learnlab.store.spool import SpoolWriter
@@ -104,7 +104,7 @@ def test_a_hostile_name_is_a_name_like_any_other(filled):
         ({"n": 0}, "1 to 10,000 items, not 0"),
         ({"n": MOST_ITEMS + 1}, "not 10,001"),
         ({"tasks": []}, "not 0"),
-        ({"tasks": [str(uuid4())]}, "no execution"),
+        ({"tasks": ["9f8c2b1e-5a44-4c1d-9d0e-6f7a8b9c0d1e"]}, "no execution"),
         ({"labels_per_item": 0}, "at least, not by 0"),
         ({"ordered_by": "beauty"}, "no order 'beauty'"),
         ({"ordered_by": "age", "tasks": ids(1)}, "not both"),

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from learnlab.errors import FeedbackError
-from learnlab.feedback.schemas import EXPERT, OUTCOME, Kind, LabelSchema, Question
+from learnlab.feedback.labelling.schemas import EXPERT, OUTCOME, Kind, LabelSchema, Question
 
 SCORES = {"technical_accuracy": 1, "professional_quality": 0.5, "completeness": 0, "clarity": 0.25}
 

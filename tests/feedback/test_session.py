@@ -12,13 +12,13 @@ import pytest
 from encoders import WordEncoder
 
 from learnlab.errors import FeedbackError, StoreError
-from learnlab.feedback import session as sessions
 from learnlab.feedback.labelling import leases, suggesting
+from learnlab.feedback.labelling import session as sessions
 from learnlab.feedback.labelling.details import Details, ReadAhead
 from learnlab.feedback.labelling.queuefile import QueueFile
-from learnlab.feedback.queues import open_queue
-from learnlab.feedback.schemas import EXPERT
-from learnlab.feedback.session import LabelingSession
+from learnlab.feedback.labelling.queues import open_queue
+from learnlab.feedback.labelling.schemas import EXPERT
+from learnlab.feedback.labelling.session import LabelingSession
 from learnlab.people import TEAM, Act, Viewer
 from learnlab.search.encoders.weights import PACKAGED_KEY
 from learnlab.search.index.backlog import encode_waiting

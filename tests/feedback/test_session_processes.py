@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from learnlab.feedback.labelling.queuefile import QueueFile
-from learnlab.feedback.queues import open_queue
-from learnlab.feedback.session import LabelingSession
+from learnlab.feedback.labelling.queues import open_queue
+from learnlab.feedback.labelling.session import LabelingSession
 from learnlab.store.frames import conform
 
 PROGRAMS = Path(__file__).with_name("labelling_programs.py")

@@ -7,7 +7,7 @@ import shutil
 import polars as pl
 import pytest
 
-from learnlab.feedback.schemas import OUTCOME
+from learnlab.feedback.labelling.schemas import OUTCOME
 from learnlab.ingest.simulation import simulated_labels as s
 from learnlab.ingest.simulation import simulated_sessions as sessions
 from learnlab.ingest.simulation.sample import SAMPLE, SAMPLE_SEED, ensure_sample, simulate_into

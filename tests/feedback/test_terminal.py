@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from filled import with_records
 
-from learnlab.feedback.submitting import submit
-from learnlab.feedback.terminal import NOTHING, ask_in_terminal
+from learnlab.feedback.asking.submitting import submit
+from learnlab.feedback.asking.terminal import NOTHING, ask_in_terminal
 from learnlab.people import Viewer
 from learnlab.store import Store
 

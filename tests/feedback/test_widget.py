@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from learnlab.errors import StoreError
-from learnlab.feedback import session as sessions
-from learnlab.feedback import showing
-from learnlab.feedback.queues import Queue, open_queue
-from learnlab.feedback.schemas import EXPERT
-from learnlab.feedback.session import LabelingSession
-from learnlab.feedback.widget import LabelingWidget
+from learnlab.feedback.labelling import session as sessions
+from learnlab.feedback.labelling import showing
+from learnlab.feedback.labelling.queues import Queue, open_queue
+from learnlab.feedback.labelling.schemas import EXPERT
+from learnlab.feedback.labelling.session import LabelingSession
+from learnlab.feedback.labelling.widget import LabelingWidget
 from learnlab.people import Viewer
 from learnlab.store import Store
 from learnlab.store.frames import conform

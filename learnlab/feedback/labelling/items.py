@@ -8,7 +8,7 @@ from uuid import UUID
 
 from learnlab.feedback.labelling.details import Details
 from learnlab.feedback.labelling.leases import Claim
-from learnlab.feedback.schemas import Answers
+from learnlab.feedback.labelling.schemas import Answers
 from learnlab.people import Act
 
 

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from learnlab.errors import FeedbackError
 from learnlab.feedback.labelling.queuefile import LeasesLostError, QueueFile
-from learnlab.feedback.queues import Queue
+from learnlab.feedback.labelling.queues import Queue
 from learnlab.store import spool
 from learnlab.store.connection import fetch
 

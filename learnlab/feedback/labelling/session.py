@@ -15,16 +15,16 @@ import polars as pl
 from pydantic import ValidationError
 
 from learnlab.errors import FeedbackError, LearnlabError
+from learnlab.feedback.asking.submitting import in_words
 from learnlab.feedback.giving import give
 from learnlab.feedback.labelling.details import ReadAhead
 from learnlab.feedback.labelling.items import Given, Item, item_of
 from learnlab.feedback.labelling.leases import Claim, Leases, Progress, Standing
 from learnlab.feedback.labelling.presence import Presence, sweep
 from learnlab.feedback.labelling.queuefile import LeasesLostError
+from learnlab.feedback.labelling.queues import Queue, joined
 from learnlab.feedback.labelling.recounting import recounted
 from learnlab.feedback.labelling.suggesting import Beside, Similar, Suggestion
-from learnlab.feedback.queues import Queue, joined
-from learnlab.feedback.submitting import in_words
 from learnlab.people import Act, Label, Via, Viewer, Visibility
 from learnlab.store import Store
 

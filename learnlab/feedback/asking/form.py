@@ -10,10 +10,10 @@ import anywidget
 import traitlets
 
 from learnlab.errors import LearnlabError
-from learnlab.feedback import submitting
+from learnlab.feedback.asking import submitting
+from learnlab.feedback.asking.questions import ISSUE_WORDS, QUESTIONS, VISIBILITY_WORDS, worth_asking
+from learnlab.feedback.asking.situations import Subject, subject_of
 from learnlab.feedback.giving import give
-from learnlab.feedback.questions import ISSUE_WORDS, QUESTIONS, VISIBILITY_WORDS, worth_asking
-from learnlab.feedback.situations import Subject, subject_of
 from learnlab.models import now
 from learnlab.people import MAX_COMMENT, FeedbackSubmission, Satisfaction, Via, own_name
 from learnlab.store import Store

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import JsonValue
 
 from learnlab.events import Message, MessageType
-from learnlab.feedback import situations, submitting, terminal
-from learnlab.feedback.prompting import AN_HOUR, Asking, Situation, decide
-from learnlab.feedback.questions import Question, worth_asking
-from learnlab.feedback.situations import Subject, subject_of
+from learnlab.feedback.asking import situations, submitting, terminal
+from learnlab.feedback.asking.prompting import AN_HOUR, Asking, Situation, decide
+from learnlab.feedback.asking.questions import Question, worth_asking
+from learnlab.feedback.asking.situations import Subject, subject_of
 from learnlab.models import ExecutionRecord, now
 from learnlab.people import FeedbackSubmission, own_name
 from learnlab.settings import settings
@@ -137,7 +137,7 @@ class FeedbackCapturer:
     def _show(self, subject: Subject) -> None:
         from IPython.display import display
 
-        from learnlab.feedback.form import RateForm
+        from learnlab.feedback.asking.form import RateForm
 
         display(RateForm(self._store, subject, self.author, heard=self._heard))  # type: ignore[no-untyped-call]
 

@@ -6,9 +6,9 @@ import datetime as dt
 from typing import Any
 
 from learnlab.feedback.labelling.items import Given, Item
+from learnlab.feedback.labelling.schemas import Answers, Kind, LabelSchema, Question
+from learnlab.feedback.labelling.session import LabelingSession
 from learnlab.feedback.labelling.suggesting import Similar
-from learnlab.feedback.schemas import Answers, Kind, LabelSchema, Question
-from learnlab.feedback.session import LabelingSession
 from learnlab.people import Act, Visibility
 
 LONGEST = 20_000
@@ -168,7 +168,7 @@ def _last(given: Given, schema: LabelSchema) -> dict[str, Any]:
 def answer_words(answers: Answers, schema: LabelSchema) -> str:
     """Return answers as the labeller read them.
 
-    >>> from learnlab.feedback.schemas import OUTCOME
+    >>> from learnlab.feedback.labelling.schemas import OUTCOME
     >>> answer_words({"success": "unknown"}, OUTCOME)
     'Cannot tell'
     """

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import polars as pl
 
-from learnlab.feedback.agreement import agreement_by_item
-from learnlab.feedback.answers import answer_to, answered, scale_of
+from learnlab.feedback.agreement.answers import answer_to, answered, scale_of
+from learnlab.feedback.agreement.coefficients import agreement_by_item
 from learnlab.feedback.giving import give, known_task
-from learnlab.feedback.queues import joined
-from learnlab.feedback.schemas import Question
+from learnlab.feedback.labelling.queues import joined
+from learnlab.feedback.labelling.schemas import Question
 from learnlab.people import TEAM, Act, Label, Viewer, Visibility, own_name
 from learnlab.store import Store
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from learnlab.feedback.agreement import Scale
-from learnlab.feedback.queues import joined
-from learnlab.feedback.schemas import Kind, LabelSchema, Question
+from learnlab.feedback.agreement.coefficients import Scale
+from learnlab.feedback.labelling.queues import joined
+from learnlab.feedback.labelling.schemas import Kind, LabelSchema, Question
 from learnlab.people import TEAM, Act, Viewer
 from learnlab.store import Store
 

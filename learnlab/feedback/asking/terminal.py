@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from learnlab.feedback.asking.questions import ISSUE_WORDS, VISIBILITY_WORDS, worth_asking
+from learnlab.feedback.asking.situations import Subject, subject_of
+from learnlab.feedback.asking.submitting import rating
 from learnlab.feedback.giving import give
-from learnlab.feedback.questions import ISSUE_WORDS, VISIBILITY_WORDS, worth_asking
-from learnlab.feedback.situations import Subject, subject_of
-from learnlab.feedback.submitting import rating
 from learnlab.models import ExecutionRecord, now
 from learnlab.people import (
     MAX_COMMENT,

@@ -13,8 +13,8 @@ import polars as pl
 
 import learnlab
 from learnlab.errors import FeedbackError
-from learnlab.feedback import labelfile
-from learnlab.feedback.keys import key_in_sql
+from learnlab.feedback.files import labelfile
+from learnlab.feedback.files.keys import key_in_sql
 from learnlab.models import now
 from learnlab.people import Viewer
 from learnlab.store import Store, sqlfiles

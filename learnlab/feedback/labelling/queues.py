@@ -12,7 +12,7 @@ import polars as pl
 
 from learnlab.errors import FeedbackError
 from learnlab.feedback.giving import known_task
-from learnlab.feedback.schemas import OUTCOME, LabelSchema
+from learnlab.feedback.labelling.schemas import OUTCOME, LabelSchema
 from learnlab.models import now
 from learnlab.store import Store
 from learnlab.store.connection import fetch, lent, transaction

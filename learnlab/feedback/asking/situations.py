@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from learnlab.feedback.asking.prompting import AN_HOUR, Situation, has_failed
 from learnlab.feedback.giving import known_task
-from learnlab.feedback.prompting import AN_HOUR, Situation, has_failed
 from learnlab.models import ExecutionRecord
 from learnlab.store import Store
 from learnlab.store.connection import fetch

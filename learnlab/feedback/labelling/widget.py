@@ -14,10 +14,10 @@ from typing import Any
 import anywidget
 
 from learnlab.errors import LearnlabError
-from learnlab.feedback import showing
+from learnlab.feedback.labelling import showing
 from learnlab.feedback.labelling.items import Item
-from learnlab.feedback.queues import Queue, joined
-from learnlab.feedback.session import LabelingSession
+from learnlab.feedback.labelling.queues import Queue, joined
+from learnlab.feedback.labelling.session import LabelingSession
 from learnlab.people import Act, Via, own_name
 from learnlab.store import Store
 

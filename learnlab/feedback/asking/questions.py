@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from learnlab.feedback.prompting import SLOW, Situation
+from learnlab.feedback.asking.prompting import SLOW, Situation
 from learnlab.people import Issue, Visibility
 
 ISSUE_WORDS = {

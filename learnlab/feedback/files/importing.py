@@ -15,9 +15,9 @@ import polars as pl
 from pydantic import ValidationError
 
 from learnlab.errors import FeedbackError, StoreError
-from learnlab.feedback import labelfile
-from learnlab.feedback.keys import is_key, key_in_sql, key_of
-from learnlab.feedback.schemas import LabelSchema
+from learnlab.feedback.files import labelfile
+from learnlab.feedback.files.keys import is_key, key_in_sql, key_of
+from learnlab.feedback.labelling.schemas import LabelSchema
 from learnlab.models import now
 from learnlab.people import Act, Label, Visibility, own_name
 from learnlab.store import Store, feedback

@@ -1,0 +1,1 @@
+"""How far labellers agree, and how a disagreement ends."""

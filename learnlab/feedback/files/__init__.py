@@ -1,0 +1,1 @@
+"""Labels in files: written for a viewer, read back as they were."""

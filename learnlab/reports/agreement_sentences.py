@@ -6,8 +6,8 @@ import polars as pl
 
 from learnlab.feedback.agreement.answers import Answered, scale_of
 from learnlab.feedback.agreement.coefficients import Scale
-from learnlab.intervals import TOO_FEW, wilson
-from learnlab.reports.sentences import estimated, shown
+from learnlab.intervals import TOO_FEW, Interval, difference, wilson
+from learnlab.reports.sentences import Row, estimated, shown
 
 
 def _are(n: int, one: str, many: str) -> str:
@@ -51,8 +51,9 @@ def agreed(found: Answered, overall: pl.DataFrame) -> str:
 
 
 def least(found: Answered, people: pl.DataFrame, without: pl.DataFrame) -> str:
-    """Return who agrees least with the others, and how far the others agree without them.
+    """Return who agrees least with the others, to whom the difference is not sure, and how far these agree without them.
 
+    It is sure where its interval lies above zero; that takes the two figures as independent.
     `people` and `without` are those of `agreement_estimates`.
     """
     enough = people.filter(pl.col("beside") == "the others", pl.col("n") >= TOO_FEW).drop_nulls("rate")
@@ -63,6 +64,13 @@ def least(found: Answered, people: pl.DataFrame, without: pl.DataFrame) -> str:
     row = enough.sort("rate", "annotator").to_dicts()[0]
     on = f" on {row['question']}" if len(found.schema.questions) > 1 else ""
     figure = estimated(row, "rate", "rate", "n")
+    others = enough.filter(pl.col("question") == row["question"], pl.col("annotator") != row["annotator"])
+    close = [
+        str(other["annotator"])
+        for other in others.sort("annotator").to_dicts()
+        if difference(_interval(other), _interval(row)).low <= 0
+    ]
+    doubt = f" The difference to annotator {', and to '.join(close)} is too close to call." if close else ""
     said = f"Annotator {row['annotator']} agrees least with the others{on}, at {figure}"
     rest = (
         without.filter(question=row["question"], left_out=str(row["annotator"]))
@@ -70,8 +78,12 @@ def least(found: Answered, people: pl.DataFrame, without: pl.DataFrame) -> str:
         .to_dicts()
     )
     if not rest:
-        return f"{said}."
-    return f"{said}; α of the others alone is {estimated(rest[0], 'value', 'plain', 'n_items')}."
+        return f"{said}.{doubt}"
+    return f"{said}; α of the others alone is {estimated(rest[0], 'value', 'plain', 'n_items')}.{doubt}"
+
+
+def _interval(row: Row) -> Interval:
+    return Interval(row["rate"], row["rate_low"], row["rate_high"], row["n"])
 
 
 def with_log(verdicts: pl.DataFrame) -> str:

@@ -136,7 +136,7 @@ def asked_in_vain(asked: pl.DataFrame) -> str:
 
 
 def issues(named: pl.DataFrame) -> str:
-    """Return which issue is named most often, in which tier (`queries/issues_named`)."""
+    """Return which issue is named most often, in which tier (`queries/issues_named`), and whether that is sure."""
     rows = (
         issue_rates(named.filter(pl.col("n_ratings") >= TOO_FEW))
         .sort("issue_rate", descending=True)
@@ -147,7 +147,9 @@ def issues(named: pl.DataFrame) -> str:
     first = rows[0]
     figure = estimated(first, "issue_rate", "rate", "n_ratings")
     what = first["issue"].replace("_", " ")
-    return f"Most often named is “{what}” on {first['model_tier']}: by {figure} of its ratings."
+    is_close = any(row["issue_rate_high"] >= first["issue_rate_low"] for row in rows[1:])
+    close = "; with others it is too close to call" if is_close else ""
+    return f"Most often named is “{what}” on {first['model_tier']}: by {figure} of its ratings{close}."
 
 
 def public(figures: pl.DataFrame) -> str:

@@ -217,3 +217,15 @@ def test_pairs_that_cannot_be_told_are_counted_not_drawn():
     assert set(pairs["reason"]) >= {"the two have no item in common"}
     drawn = charts.beyond_chance(estimates.overall(found), pairs).to_dict()
     assert "3 pairs are not shown" in drawn["title"]["subtitle"]
+
+
+def test_who_agrees_least_is_named_with_those_to_whom_that_is_not_sure():
+    given = {1: "yes yes yes", 2: "yes yes yes", 3: "yes yes no"}
+    rows = [(f"{n}", who, answers.split()[n % 3]) for n in range(12) for who, answers in given.items()]
+    close = said_of(answered(*rows))[2]
+    assert close.startswith("Annotator 3 agrees least with the others, at ")
+    assert close.endswith(" The difference to annotator 1, and to 2 is too close to call.")
+    sure = [(f"{n}", who, "no" if who == 3 else "yes") for n in range(40) for who in range(1, 6)]
+    said = said_of(answered(*sure))[2]
+    assert said.startswith("Annotator 3 agrees least with the others, at 0")
+    assert "too close" not in said

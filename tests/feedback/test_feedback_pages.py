@@ -287,6 +287,18 @@ def test_what_is_asked_in_vain_is_named_where_it_is_sure() -> None:
     assert feedback_sentences.asked_in_vain(asked(("failed", 4, 1))).startswith("Too few")
 
 
+def test_the_issue_named_most_often_says_whether_that_is_sure() -> None:
+    def said(*named: int) -> str:
+        issue = pl.Series("issue", ["too_slow", "poor_quality"][: len(named)])
+        return feedback_sentences.issues(
+            pl.DataFrame({"model_tier": "small", "issue": issue, "n_named": named, "n_ratings": 100})
+        )
+
+    assert "“too slow” on small" in said(60, 20)
+    assert said(60, 20).endswith("of its ratings.")
+    assert said(60, 50).endswith("; with others it is too close to call.")
+
+
 def test_who_answers_is_said_with_intervals() -> None:
     def answers(failed: int, succeeded: int, n: int = 500) -> pl.DataFrame:
         rows = [("failed", failed), ("succeeded", succeeded)]

@@ -39,7 +39,7 @@ QUESTIONS = (
         "success",
         "Did it succeed?",
         lambda s: s.success is None,
-        lambda s: "nobody knows whether it did",
+        lambda s: "the log does not say",
     ),
     Question(
         "accepted",

@@ -255,7 +255,7 @@ class View {
         for (const one of [this.skips, this.notes, this.suggests]) one.disabled = !state.item;
         const { last } = state;
         this.last.replaceChildren();
-        if (last) {
+        if (last && last.id !== state.item?.id) {
             const answer = make("b", {}, last.answer);
             this.last.append("Before: ", foreign("q", "", last.text), " ", answer, ". ", last.words, " ");
             if (last.suggestion) this.last.append(foreign("span", "", last.suggestion));

@@ -84,9 +84,9 @@ class QueueFile:
             with closing(sqlite3.connect(self.path, _PATIENCE, isolation_level=None)) as connection:
                 stamp = _stamp()
                 connection.execute("pragma secure_delete = on")  # what is deleted leaves no bytes
-                connection.execute(f"pragma synchronous = {'off' if stamp else 'full'}")
-                # No fsync: a kill needs none, and after a power cut what was given makes the file anew.
-                connection.execute("pragma synchronous = off")
+                connection.execute(
+                    f"pragma synchronous = {'off' if stamp else 'full'}"
+                )  # a kill needs no fsync
                 connection.create_function("is_present", 1, self._is_present)
                 connection.execute("begin immediate")
                 if connection.execute("pragma user_version").fetchone() != (stamp or _VERSION,):

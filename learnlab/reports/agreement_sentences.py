@@ -94,7 +94,7 @@ def with_log(verdicts: pl.DataFrame) -> str:
     same = wilson(int((both["verdict"] == both["logged"]).sum()), both.height)
     assert same is not None
     row = {"rate": same.estimate, "rate_low": same.low, "rate_high": same.high, "n": same.n}
-    sources = ", ".join(both["logged_source"].unique().sort())
+    sources = ", ".join(both["logged_source"].replace("ci", "CI").unique().sort())
     few = " Too few to tell more." if both.height < TOO_FEW else ""
     return (
         f"What most labellers say of an execution is what the log says ({sources}) in "

@@ -8,7 +8,7 @@ import polars as pl
 from learnlab.reports import marks
 from learnlab.reports.estimates import periods
 from learnlab.reports.feedback_correction import KINDS
-from learnlab.reports.feedback_estimates import ASKS
+from learnlab.reports.feedback_estimates import ASKS, BECAUSE
 from learnlab.reports.marks import TIER_COLOURS, Figure, Measure
 
 SATISFACTION = Measure("mean", "mean rating: 2 poor, 3 fair, 4 good, 5 excellent", "plain", domain=(2.0, 5.0))
@@ -33,8 +33,8 @@ def response_rates(rates: pl.DataFrame) -> Figure:
 def asked(by_rule: pl.DataFrame) -> Figure:
     """Return how many of the tasks that each rule of prompting would ask about were rated (`asked_by` rule)."""
     measure = Measure("answered_rate", "share of these tasks that somebody rated", "rate")
-    named = by_rule.with_columns(reason=pl.format("asked because: {}", pl.col("rule")))
-    order = [f"asked because: {rule}" for rule in ASKS if rule in by_rule["rule"].to_list()]
+    named = by_rule.with_columns(reason=pl.format("asked because {}", pl.col("rule").replace_strict(BECAUSE)))
+    order = [f"asked because {BECAUSE[rule]}" for rule in ASKS if rule in by_rule["rule"].to_list()]
     says = "Share of the tasks that each reason to ask would pick that somebody rated, with 95 % intervals."
     subtitle = [
         "the rules as they are now, in hindsight · n: questions to one person who sees every task",

@@ -144,3 +144,11 @@ _PLACES = {name: f" {place}" for place, name in enumerate(("failed", "succeeded"
 
 ASKS = [rule.name for rule in RULES if rule.does is Does.ASK]
 """The reasons to ask, in the order of the rules."""
+
+BECAUSE = {
+    "failed": "it failed",
+    "slow": "it was slow",
+    "routed": "a router chose its tier",
+    "swarm": "a swarm ran it",
+}
+"""The same reasons in words."""

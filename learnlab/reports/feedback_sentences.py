@@ -7,6 +7,7 @@ import polars as pl
 from learnlab.intervals import TOO_FEW, Interval, difference
 from learnlab.reports.feedback_correction import KINDS
 from learnlab.reports.feedback_estimates import (
+    BECAUSE,
     Given,
     asked_by,
     asked_daily,
@@ -85,13 +86,15 @@ def satisfied(answers: pl.DataFrame) -> str:
         row, plain = wide[tier, KINDS[1]], wide[tier, KINDS[0]]["mean"]
         if row["mean"] is not None:
             figure = estimated(row, "mean", "plain", "n")
-            told.append(f"{tier} {figure}, not {shown(plain, 'plain')} as answered")
+            told.append(f"{figure} for {tier}, not {shown(plain, 'plain')} as answered")
         elif wide[tier, KINDS[0]]["n"]:
             refused.append(f"{tier}, because {row['reason']}")
     if not told and not refused:
         return "Too few answers to say how satisfied people are."
     corrected = (
-        f"Corrected for who answers, the mean rating (two to five) is {'; '.join(told)}" if told else ""
+        f"Corrected for who answers, the mean rating (from 2, poor, to 5, excellent) is {'; '.join(told)}"
+        if told
+        else ""
     )
     cannot = (
         f"{'it cannot be' if told else 'Satisfaction cannot be'} corrected for {'; '.join(refused)}"
@@ -132,7 +135,7 @@ def asked_in_vain(asked: pl.DataFrame) -> str:
         return f"{told}, and no reason to ask surely finds an answer less often."
     row = worst.to_dicts()[0]
     figure = estimated(row, "answered_rate", "rate", "n_asked")
-    return f"{told}, and least of those asked about because of “{row['rule']}”: {figure}."
+    return f"{told}, and least of those asked about because {BECAUSE[row['rule']]}: {figure}."
 
 
 def issues(named: pl.DataFrame) -> str:

@@ -9,7 +9,7 @@ from learnlab.reports.labelling import Desk, answers, speed
 from learnlab.reports.sentences import estimated
 
 _ORDERS = {
-    "random": "drawn by lot, so that what is labelled stands for the rest",
+    "random": "drawn by lot, so that they stand for all that wait for a verdict",
     "uncertainty": "ordered by where a label takes most from the uncertainty about tasks of its kind",
     "disagreement": "ordered by where people contradict each other or the log",
     "coverage": "ordered by the kinds of task with the fewest verdicts",
@@ -28,9 +28,9 @@ def asked(desk: Desk) -> str:
     n = _count(desk.tasks.height, "execution")
     how = _ORDERS.get(desk.ordered_by, f"ordered by {desk.ordered_by}")
     wanted = _count(desk.labels_per_item, "person", "people")
-    told = f"{n}, {how}; {wanted} an item; “{desk.schema.title}” is asked"
+    told = f"{n}, {how}; it asks {wanted} of each: “{desk.schema.title}”"
     if desk.is_open:
-        return f"The queue {desk.name} is open: {told}."
+        return f"The queue {desk.name} holds {told}."
     return f"Nobody has opened the queue {desk.name} yet. It would hold {told}."
 
 
@@ -65,7 +65,7 @@ def most(desk: Desk) -> str:
     known = rows.drop_nulls("value").sort("kind", "value", descending=True)
     n = int(rows["n_items"].max() or 0)  # type: ignore[arg-type]
     if known.is_empty() or n < TOO_FEW:
-        return f"What people answer is too few to tell: {_count(n, 'item')} with an answer."
+        return f"Too few to tell what people answer: {_count(n, 'item')} with an answer."
     row = known.row(0, named=True)
     is_share = row["kind"] == "share"
     what = "The most frequent answer" if is_share else "The highest score"
@@ -80,7 +80,7 @@ def pace(desk: Desk) -> str:
     found = speed(desk)
     n = int(found["n"].sum())
     if n < TOO_FEW:
-        return f"How quickly you label is too few to tell: {_count(n, 'label')}."
+        return f"Too few to tell how quickly you label: {_count(n, 'label')}."
     return f"Half of your labels took {estimated(found.row(0, named=True), 'seconds_p50', 'seconds', 'n')} or less."
 
 
@@ -94,5 +94,10 @@ def seen(desk: Desk) -> str:
 
 def conclusions(desk: Desk) -> list[str]:
     """Return what the page says."""
+    if not desk.is_open:
+        return [
+            asked(desk),
+            "Whoever opens this page in JupyterLab (`learnlab lab`) opens it, and labels there.",
+        ]
     said = [asked(desk), given(desk), most(desk), pace(desk)]
     return [*said, seen(desk)] if desk.given.filter(feedback_type="label").height else said

@@ -114,7 +114,7 @@ def test_confusion_and_verdicts_by_hand():
     ]
     verdicts = estimates.verdicts(found)
     assert plain(sentences.with_log(verdicts)).startswith(
-        "What most labellers say of an execution is what the log says (ci) in 66.7 % (95 % interval"
+        "What most labellers say of an execution is what the log says (CI) in 66.7 % (95 % interval"
     )
     assert sentences.with_log(verdicts).endswith("Too few to tell more.")
     assert plain(sentences.usable(verdicts)) == (

@@ -280,7 +280,7 @@ def test_what_is_asked_in_vain_is_named_where_it_is_sure() -> None:
         return pl.DataFrame(rows)
 
     sure = plain(feedback_sentences.asked_in_vain(asked(("failed", 200, 80), ("routed", 200, 2))))
-    assert "least of those asked about because of “routed”: 1.0 %" in sure
+    assert "least of those asked about because a router chose its tier: 1.0 %" in sure
     assert "no reason to ask surely" in feedback_sentences.asked_in_vain(
         asked(("failed", 40, 8), ("slow", 40, 7))
     )

@@ -57,9 +57,7 @@ def test_a_report_looks_and_opens_nothing_unless_it_is_told_to(asked: Store, cap
 
 def test_an_item_counts_once_whoever_labelled_it(asked: Store) -> None:
     opened = desk(asked, open_in_report=True)
-    assert (
-        labelling_sentences.most(opened) == "What people answer is too few to tell: 0 items with an answer."
-    )
+    assert labelling_sentences.most(opened) == "Too few to tell what people answer: 0 items with an answer."
     for place in range(1, 11):
         says(
             asked,
@@ -98,7 +96,7 @@ def test_scores_are_means_over_items(asked: Store) -> None:
         says(asked, opened, "ada", place, answers=dict.fromkeys(names, score))
     rows = labelling.answers(desk(asked))
     assert rows.select("kind", "n_items", "value").unique().rows() == [("mean", 2, 0.75)]
-    assert "too few to tell: 2 items" in labelling_sentences.most(desk(asked))
+    assert "Too few to tell what people answer: 2 items" in labelling_sentences.most(desk(asked))
 
 
 def test_kinds_are_counted_by_tier(asked: Store) -> None:

@@ -65,6 +65,9 @@ _FUNCTIONS = {
 }
 """Functions that stand where a table does and take no name of a table whose rows they give, nor a query as text."""
 
+_READS_FILES = ("parquet_", "read_", "sniff_")
+"""How the names of those begin that read files."""
+
 _TREE = "select json_serialize_sql($query)"
 
 
@@ -73,7 +76,7 @@ def check(connection: duckdb.DuckDBPyConnection, store: Path, query: str, viewer
 
     Names are taken from DuckDB's own parser, so that quotes, comments, aliases and common table expressions mean what
     they mean to it. What the parser cannot take apart (explain, a pivot without a list) passes unless it speaks of the
-    schema anywhere.
+    schema anywhere, or reads files.
 
     Raises:
         StoreError: for a raw table of what people gave, for the store's own file read as one, for a function that
@@ -96,9 +99,15 @@ def check(connection: duckdb.DuckDBPyConnection, store: Path, query: str, viewer
         return
     for node in _nodes(tree["statements"]):
         if node.get("type") in ("BASE_TABLE", "SHOW_REF"):
-            _check_table([str(part) for part in node["qualified_name"]["path"]], store, viewer)
+            path = [str(part) for part in node["qualified_name"]["path"]]
+            _check_table(path, viewer)
+            files = path if len(path) == 1 else []
         elif node.get("type") == "TABLE_FUNCTION":
-            _check_function(node["function"], store)
+            files = _files(node["function"])
+        else:
+            continue
+        for file in files:
+            _check_file(connection, file, store)
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
@@ -112,27 +121,36 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             pending.extend(one)
 
 
-def _check_table(path: list[str], store: Path, viewer: Viewer) -> None:
+def _check_table(path: list[str], viewer: Viewer) -> None:
     *schemas, name = (part.casefold() for part in path) if path else [""]
     if _RAW in schemas:
         raise _refused()
-    if not schemas:
-        _check_file(name, store)
     if viewer.is_public and (name in _OF_THE_TEAM or name.endswith("_mv")):
         raise StoreError(f"{name} was computed with what is shared with this store's users: use the views")
 
 
-def _check_function(function: dict[str, Any], store: Path) -> None:
+def _files(function: dict[str, Any]) -> list[str]:
+    """Return the names of the files that a function in the place of a table reads."""
     name = str(function["function_name"]).casefold()
     if name not in _FUNCTIONS:
         raise StoreError(f"`sql` reads no table through {name}(): write the table's own name")
-    for node in _nodes(function["arguments"]):
-        if isinstance(literal := node.get("literal"), dict):
-            _check_file(str(literal.get("text", "")), store)
+    if not name.startswith(_READS_FILES) or not function["arguments"]:
+        return []
+    first = function["arguments"][0]["expression"]
+    listed = first.get("function_name") == "list_value"
+    parts = [one["expression"] for one in first["arguments"]] if listed else [first]
+    names = [part["literal"]["text"] for part in parts if (part.get("literal") or {}).get("kind") == "STRING"]
+    if len(names) < len(parts):
+        raise StoreError(f"`sql` reads files by their names: write them out in {name}('…'), uncomputed")
+    return [str(one) for one in names]
 
 
-def _check_file(text: str, store: Path) -> None:
-    if store.name.casefold() in text.casefold():
+def _check_file(connection: duckdb.DuckDBPyConnection, file: str, store: Path) -> None:
+    """Refuse a name, or a pattern that stands for several, where one of them is of the store or lies beside it."""
+    names = [file]
+    if set(file) & set("*?["):
+        names += [name for (name,) in connection.execute("from glob($file)", {"file": file}).fetchall()]
+    if any(store.name.casefold() in name.casefold() for name in names):
         raise _refused()
 
 
@@ -141,7 +159,7 @@ def _check_words(query: str, viewer: Viewer) -> None:
     begins = [begin for begin, _ in duckdb.tokenize(query)]
     words = [query[a:b].casefold() for a, b in zip(begins, [*begins[1:], len(query)], strict=True)]
     said = "".join(words)
-    if _RAW in said or "query" in said:
+    if _RAW in said or "query" in said or any(name in said for name in _READS_FILES):
         raise _refused()
     if viewer.is_public and any(name in said for name in (*_OF_THE_TEAM, "_mv")):
         raise StoreError("that was computed with what is shared with this store's users: use the views")

@@ -14,10 +14,7 @@ _GIVERS = """
 with mine as (
     select e.feedback_type, e.author, count(*) as n
     from feedback f
-    join people.events e
-        on case when substr(cast(e.feedback_id as varchar), 15, 1) = 'f' then e.feedback_id
-            else cast(sha256('learnlab:' || cast(e.feedback_id as varchar))[1:12] || 'f'
-                || sha256('learnlab:' || cast(e.feedback_id as varchar))[14:32] as uuid) end = f.feedback_key
+    join people.events e using (feedback_key)
     left join outcomes o on o.task_id = f.task_id
     where f.is_current and ($repo is null or o.repo = $repo)
     group by e.feedback_type, e.author

@@ -89,7 +89,9 @@ select * from known where record_key {which} (select record_key from doomed)
 """
 
 _FEEDBACK = """
-select cast(feedback_id as varchar) as value from people.events where task_id in (select task_id from doomed)
+select cast(unnest([feedback_id, feedback_key]) as varchar) as value
+from people.events
+where task_id in (select task_id from doomed)
 """
 
 _OTHERS = (

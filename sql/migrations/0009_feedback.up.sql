@@ -26,7 +26,16 @@ create table people.events (
     saw_suggestion boolean,
     undoes uuid,
     via varchar not null,
-    arrived_at timestamp not null
+    arrived_at timestamp not null,
+    feedback_key uuid generated always as (
+        case
+            when substr(cast(feedback_id as varchar), 15, 1) = 'f' then feedback_id
+            else cast(
+                sha256('learnlab:' || cast(feedback_id as varchar))[1:12] || 'f'
+                || sha256('learnlab:' || cast(feedback_id as varchar))[14:32] as uuid
+            )
+        end
+    )
 );
 comment on table people.events is 'What people gave, with their names: append-only; who may see what is decided by the view feedback alone.';
 comment on column people.events.feedback_type is 'rating, label, adjudication, skip, note or undo.';
@@ -37,6 +46,7 @@ comment on column people.events.seconds is 'Seconds that the item was looked at.
 comment on column people.events.saw_suggestion is 'Whether a suggestion was shown before the answer was given.';
 comment on column people.events.undoes is 'The event, of the same author, that this one takes back.';
 comment on column people.events.via is 'python, command_line, form, widget, mcp, import or simulator.';
+comment on column people.events.feedback_key is 'Stands for the piece outside this store; its 13th digit is f, which no random id has: what came in by its key keeps it.';
 
 insert into people.events (feedback_id, task_id, timestamp, feedback_type, author, visibility, rating, comment, via, arrived_at)
 select feedback_id, task_id, timestamp, coalesce(feedback_type, 'rating'), coalesce(user_id, 'unknown'), 'private', rating, comment, 'import', timestamp

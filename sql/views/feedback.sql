@@ -6,7 +6,6 @@
 -- current: not undone by its author, and the latest of its author on the task: of the ratings, and of the labels of one
 -- schema. What was replaced or undone is shown to its author alone.
 -- verdict: the latest current word of each author on whether the task succeeded, among those that are shown.
--- feedback_key: its 13th digit is f, which no random id has: a piece that came in from a file by its key keeps that key.
 -- annotator: 1 for whoever gave the most labels; stands for a person among labels, and in no rating.
 with told as (
     select
@@ -48,10 +47,7 @@ judged as (
     ) = 1
 )
 select
-    case
-        when substr(cast(c.feedback_id as varchar), 15, 1) = 'f' then c.feedback_id
-        else cast(sha256('learnlab:' || cast(c.feedback_id as varchar))[1:12] || 'f' || sha256('learnlab:' || cast(c.feedback_id as varchar))[14:32] as uuid)
-    end as feedback_key,  -- stands for the piece of feedback, also where it came in by its key, and leads to nobody
+    feedback_key,  -- stands for the piece of feedback, also where it came in by its key, and leads to nobody
     case when is_own then c.feedback_id end as feedback_id,  -- its id; null unless it is one's own
     task_id,  -- the execution it is about
     case when is_own then timestamp else date_trunc('day', timestamp) end as given_at,  -- UTC; of others the day

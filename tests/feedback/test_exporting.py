@@ -22,7 +22,7 @@ from learnlab.feedback.agreement.coefficients import krippendorff_alpha
 from learnlab.feedback.files import labelfile
 from learnlab.feedback.files.exporting import export_labels
 from learnlab.feedback.files.importing import Imported, import_labels
-from learnlab.feedback.files.keys import key_in_sql, key_of
+from learnlab.feedback.files.keys import key_of
 from learnlab.feedback.giving import give
 from learnlab.feedback.labelling.queues import open_queue
 from learnlab.feedback.labelling.schemas import OUTCOME
@@ -149,7 +149,7 @@ def test_the_store_remembers_which_labels_went_into_which_file(source, tmp_path)
             "select export_id, file_name, feedback_ids from people.exports"
         ).fetchall()
         keys = connection.execute(
-            f"select {key_in_sql('feedback_id')}, feedback_id from people.events"
+            "select cast(feedback_key as varchar), feedback_id from people.events"
         ).fetchall()
         shown = connection.execute("select cast(feedback_key as varchar) from feedback").fetchall()
     assert (export_id, name, len(ids)) == (done.export_id, "team.csv", 8)
@@ -177,15 +177,14 @@ def test_others_come_in_under_a_pseudonym_and_stay_one_person(source, store, tmp
     assert import_labels(path, store.path, author="ada") == Imported(9, 1, 8, 0)
 
 
-def test_what_was_deleted_does_not_come_back_by_a_file(source, tmp_path):
+@pytest.mark.parametrize("with_their_executions", [False, True])
+def test_what_is_gone_does_not_come_back_by_a_file(source, tmp_path, with_their_executions):
     path = tmp_path / "team.parquet"
     export_labels(path, source.path, viewer=TEAM)
-    with source.writing() as connection:
-        connection.execute(
-            "insert into forgotten select 'feedback', cast(feedback_id as varchar), now()::timestamp "
-            "from people.events where author = 'bob'"
-        )
-        connection.execute("delete from people.events where author = 'bob'")
+    if with_their_executions:
+        source.forget(repo="shop")
+    else:
+        source.delete_feedback("bob", None)
     assert import_labels(path, source.path, author="ada") == Imported(8, 0, 8, 0)
 
 

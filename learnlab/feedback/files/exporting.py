@@ -14,7 +14,6 @@ import polars as pl
 import learnlab
 from learnlab.errors import FeedbackError
 from learnlab.feedback.files import labelfile
-from learnlab.feedback.files.keys import key_in_sql
 from learnlab.models import now
 from learnlab.people import Viewer
 from learnlab.store import Store, sqlfiles
@@ -37,11 +36,11 @@ where queue in (select queue from exported)
 order by queue
 """
 
-_NOTE = f"""
+_NOTE = """
 insert into people.exports (export_id, exported_at, file_name, feedback_ids)
 select $export_id, $now, $file_name, list(feedback_id order by feedback_id)
 from people.events
-where {key_in_sql("feedback_id")} in (select feedback_key from exported)
+where feedback_key in (select cast(feedback_key as uuid) from exported)
 """
 
 

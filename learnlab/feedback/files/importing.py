@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from learnlab.errors import FeedbackError, StoreError
 from learnlab.feedback.files import labelfile
-from learnlab.feedback.files.keys import is_key, key_in_sql, key_of
+from learnlab.feedback.files.keys import is_key, key_of
 from learnlab.feedback.labelling.schemas import LabelSchema
 from learnlab.models import now
 from learnlab.people import Act, Label, Visibility, own_name
@@ -26,11 +26,11 @@ from learnlab.store.lines import FEEDBACK, lines_of, read_lines
 from learnlab.store.words import times_of
 
 _PSEUDONYM = re.compile(r"annotator \d+ of [0-9a-f]{12}")
-_KNOWN = f"""
+_KNOWN = """
 with known as (
-    select {key_in_sql("feedback_id")} as feedback_key, author from people.events
+    select cast(feedback_key as varchar) as feedback_key, author from people.events
     union all
-    select {key_in_sql("value")}, null from forgotten where joined_by = 'feedback'
+    select value, null from forgotten where joined_by = 'feedback'
 )
 select c.feedback_key, max(k.author) as author
 from coming c

@@ -1,4 +1,4 @@
-"""Keys that stand for pieces of feedback outside their store: the same as the view `feedback` gives them."""
+"""Keys that stand for pieces of feedback outside their store: the same as their column feedback_key."""
 
 from __future__ import annotations
 
@@ -22,13 +22,3 @@ def key_of(feedback_id: UUID) -> UUID:
 def is_key(feedback_id: UUID) -> bool:
     """Return whether an id is a key: no random id has its 13th digit."""
     return str(feedback_id)[14] == "f"
-
-
-def key_in_sql(column: str) -> str:
-    """Return the same as SQL, of a column of ids."""
-    text = f"cast({column} as varchar)"
-    digits = f"sha256('learnlab:' || {text})"
-    return (
-        f"case when substr({text}, 15, 1) = 'f' then {text} else "
-        f"cast(cast({digits}[1:12] || 'f' || {digits}[14:32] as uuid) as varchar) end"
-    )

@@ -269,12 +269,46 @@ def cli(*words):
     return run
 
 
+def random_queries(store, _folder):
+    """Queries that somebody might type: columns of a view or of two, of some rows; plain, counted or ranked."""
+    random, told = Random(os.environ["PYTEST_CURRENT_TEST"]), []
+    found = store.sql(
+        "select table_name, list(column_name order by column_index) from duckdb_columns() group by 1"
+    )
+    columns = {
+        name: own for name, own in sorted(found.rows()) if name in {one.name for one in sqlfiles.views()}
+    }
+    of_tasks = [name for name in columns if "task_id" in columns[name]]
+    assert {"feedback", "task_feedback", "outcomes"} <= set(of_tasks)
+    for _ in range(40 if SOAK else 8):
+        read = random.choice(["feedback", random.choice(of_tasks), random.choice(list(columns))])
+        words = [f"cast({read}.{one} as varchar)" for one in columns[read] if one != "refreshed_at"]
+        if read in of_tasks and random.random() < 0.4:
+            other = random.choice([one for one in of_tasks if one != read])
+            words += [f"cast({other}.{one} as varchar)" for one in columns[other]]
+            read = f"{read} {random.choice(['', 'left ', 'full '])}join {other} on {read}.task_id = {other}.task_id"
+        a, b, c = (random.choice(words) for _ in range(3))
+        where = random.choice(["true", f"{c} is not null", f"length({c}) > 3", f"{c} like '%e%'"])
+        rows = f"from {read} where {where}"
+        shapes = (
+            f"select {a} as a, {b} as b {rows}",
+            f"select {a} as a, count(*) as n, count(distinct {b}) as m, max({c}) as c {rows} group by 1",
+            f"with x as (select {a} as a, {b} as b {rows}) select y.b from x y join x z on y.a = z.b",
+            f"select {a} as a, row_number() over (partition by {a} order by {b}) as n {rows}",
+            f"select {a} as a {rows} and {b} in (select {b} {rows})",
+            f"(select {a} as a {rows}) except (select {b} {rows})",
+        )
+        told.append(random.choice(shapes))
+    return [f"{query}\n{text_of(store.sql(query))}" for query in told]
+
+
 READING = {
     **{f"view {file.name}": lambda s, f, n=file.name: s.view(n) for file in sqlfiles.views()},
     **{
         f"query {name}": lambda s, f, n=name: s.query(n, parameters(n))
         for name in sorted(path.stem for path in (ROOT.parent / "sql" / "queries").glob("*.sql"))
     },
+    "random queries": random_queries,
     "sql": lambda s, f: s.sql("select * exclude (given_at) from feedback"),
     "find_similar": lambda s, f: learnlab.find_similar("Split module 3", s, outcome="failure", **WORDS),
     "find_similar_batch": lambda s, f: learnlab.find_similar_batch(["Split module 3"], s, **WORDS),

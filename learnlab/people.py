@@ -8,7 +8,15 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from pydantic import BeforeValidator, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from learnlab.errors import FeedbackError
 from learnlab.models import Amount, Id, Record, UtcTime, now
@@ -22,6 +30,9 @@ MAX_CORRECTION = 100_000
 
 MAX_AUTHOR = 200
 """Characters of a person's name."""
+
+NO_AUTHOR = f"is no name to give feedback in: 1 to {MAX_AUTHOR} characters, no control characters"
+"""What is said of a name that is none."""
 
 
 class Satisfaction(StrEnum):
@@ -119,12 +130,12 @@ def own_name() -> str:
     """Return who gives feedback here: LEARNLAB_USER, else the system's name of the user.
 
     Raises:
-        FeedbackError: when neither is known.
+        FeedbackError: when neither is known, or what is known is no name.
     """
     if settings().user.strip():
-        return settings().user.strip()
+        return as_author(settings().user)
     try:
-        return getpass.getuser()
+        return as_author(getpass.getuser())
     except (OSError, KeyError) as error:
         raise FeedbackError("nobody knows who you are: set LEARNLAB_USER to your name") from error
 
@@ -136,6 +147,21 @@ def me() -> Viewer:
         FeedbackError: when nobody knows who that is.
     """
     return Viewer(own_name())
+
+
+def as_author(name: object) -> str:
+    """Return a name to give feedback in, without blanks around it.
+
+    Raises:
+        FeedbackError: when it is none.
+
+    >>> as_author(" ada ")
+    'ada'
+    """
+    try:
+        return _AUTHOR.validate_python(name)
+    except ValidationError as error:
+        raise FeedbackError(f"{str(name)[:60]!r} {NO_AUTHOR}") from error
 
 
 def _spelt(value: Any) -> Any:
@@ -162,6 +188,7 @@ Author = Annotated[
         strip_whitespace=True, min_length=1, max_length=MAX_AUTHOR, pattern=r"^[^\x00-\x1f\x7f]+$"
     ),
 ]
+_AUTHOR: TypeAdapter[str] = TypeAdapter(Author)
 Comment = Annotated[Annotated[str, Field(max_length=MAX_COMMENT)] | None, BeforeValidator(_said)]
 Correction = Annotated[Annotated[str, Field(max_length=MAX_CORRECTION)] | None, BeforeValidator(_said)]
 

@@ -23,9 +23,9 @@ def is_terminal() -> bool:
 
 
 def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not value.strip():
-        raise click.BadParameter("a name is not blank")
-    return value and value.strip()
+    from learnlab.people import as_author
+
+    return None if value is None else as_author(value)
 
 
 def _as_option(function: F) -> F:
@@ -85,7 +85,9 @@ def submit(task: str, satisfaction: str | None, db: str, succeeded: bool | None,
 
 @feedback.command()
 @_as_option
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Pieces to show.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="Pieces to show."
+)
 @store_option
 def history(author: str | None, limit: int, db: str) -> None:
     """List what you gave, newest first, also what you replaced or took back."""

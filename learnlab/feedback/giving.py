@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from learnlab.errors import FeedbackError
+from learnlab.lenient import storable
 from learnlab.models import as_uuid
 from learnlab.people import FeedbackSubmission, Label
 from learnlab.store import Store
@@ -40,13 +41,13 @@ def known_task(store: Store, task: str) -> str:
     Raises:
         FeedbackError: when no execution in the store has it, or several have.
     """
-    text = str(task).strip()
+    text = storable(str(task).strip())
     with store.reading() as connection:
         rows = fetch(connection, _TASKS, {"uuid": str(as_uuid(text)), "text": text})["task_id"].to_list()
     shown = repr(text[:100])
     if not rows:
         raise FeedbackError(
-            f"no execution in {store.name} has the id {shown}: `learnlab status` says what is there"
+            f"no execution in {store.name} has the id {shown}: the view outcomes has the task_id of each"
         )
     if len(rows) > 1:
         raise FeedbackError(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from learnlab.errors import FeedbackError, LearnlabError, StoreError
 from learnlab.lenient import storable
 from learnlab.models import Record
-from learnlab.people import Author, Viewer, own_name
+from learnlab.people import Viewer, as_author, own_name
 from learnlab.store import Store
 from learnlab.tools.wording import of_arguments, of_trouble
 
@@ -55,13 +55,7 @@ class Desk:
         >>> Desk.of("my-agents", "ada").store.viewer
         Viewer(name='ada', is_public=False)
         """
-        given = own_name() if author is None else author
-        try:
-            name = TypeAdapter(Author).validate_python(given)
-        except ValidationError as error:
-            raise FeedbackError(
-                f"{str(given)[:60]!r} is no name to give feedback in: 1 to 200 characters, no control characters"
-            ) from error
+        name = own_name() if author is None else as_author(author)
         return cls(Store(db, viewer=Viewer(name)), name)
 
 

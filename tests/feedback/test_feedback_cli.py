@@ -62,7 +62,8 @@ def test_it_is_private_unless_said_otherwise_and_in_whose_name_can_be_said(call,
     (row,) = own(db, "bob")
     assert (row["visibility"], row["success"], row["accepted"]) == ("private", None, None)
     assert own(db) == []
-    assert "a name is not blank" in call("history", "--as", " ", ok=False)
+    for name in (" ", "a\nb", "a\udcff", "x" * 201):
+        assert "no name to give feedback in" in call("history", "--as", name, ok=False)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_an_expert_gives_four_scores_and_no_verdict():
         (OUTCOME, "yes", "by the names of the questions"),
         (EXPERT, SCORES | {"clarity": 1.01}, "clarity: 1.01 is no score from 0 to 1"),
         (EXPERT, SCORES | {"clarity": float("nan")}, "nan is no score"),
+        (EXPERT, SCORES | {"clarity": 10**400}, "is no score"),
         (EXPERT, SCORES | {"clarity": True}, "True is no score"),
         (EXPERT, {"clarity": 1}, "technical_accuracy, professional_quality, completeness"),
     ],

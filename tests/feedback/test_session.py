@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -131,7 +132,7 @@ def test_an_answer_that_is_none_leaves_everything_as_it_was(ada, store):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"author": " "}, "author"),
+        ({"author": " "}, "' ' is no name to give feedback in"),
         ({"visibility": "everybody"}, "private, team, public"),
         ({"queue": "none"}, "no queue 'none'"),
     ],
@@ -139,6 +140,21 @@ def test_an_answer_that_is_none_leaves_everything_as_it_was(ada, store):
 def test_a_session_that_cannot_be_is_refused_in_words(store, given, says):
     with pytest.raises(FeedbackError, match=says):
         LabelingSession(**({"queue": "q", "db": store, "author": "ada"} | given))
+
+
+def test_a_child_that_was_forked_is_told_to_begin_anew_and_takes_nothing_from_its_parent(ada, store):
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            ada.label({"success": "yes"})
+        except FeedbackError as error:
+            code = 0 if "not forked" in str(error) else 2
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert ada.label({"success": "yes"}).item.place == 1
+    assert acts(store) == [("label", 0, False)]
 
 
 def test_hostile_notes_and_names_are_texts_like_any_other(start, store):

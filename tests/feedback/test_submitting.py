@@ -10,7 +10,7 @@ from filled import with_records
 
 from learnlab.errors import FeedbackError, StoreError
 from learnlab.feedback.asking.submitting import submit, take_back
-from learnlab.people import Viewer
+from learnlab.people import Viewer, me
 from learnlab.settings import settings
 from learnlab.store import Store
 
@@ -70,6 +70,16 @@ def test_it_is_private_and_ones_own_unless_told_otherwise(tried, monkeypatch):
     assert len(tried.sql("select * from feedback")) == 0
 
 
+@pytest.mark.parametrize("name", ["x" * 201, "a\nb", "\x1b[31mred", "a\udcff"])
+def test_a_name_that_is_none_is_refused_wherever_it_comes_from(tried, monkeypatch, name):
+    monkeypatch.setenv("LEARNLAB_USER", name)
+    settings.cache_clear()
+    with pytest.raises(FeedbackError, match="is no name to give feedback in"):
+        submit(str(TASK), "good", db=tried.path)
+    with pytest.raises(FeedbackError, match="is no name to give feedback in"):
+        me()
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -88,7 +98,11 @@ def test_it_is_private_and_ones_own_unless_told_otherwise(tried, monkeypatch):
             {"satisfaction": "good", "visibility": "all"},
             "visibility is 'all'; it may be private, team, public",
         ),
-        ({"satisfaction": "good", "author": "a\nb"}, "author: "),
+        (
+            {"satisfaction": "good", "author": "a\nb"},
+            r"not kept: 'a\\nb' is no name to give feedback in: 1 to 200",
+        ),
+        ({"satisfaction": "good", "task": "\udcff\x00"}, "no execution in .* has the id"),
         (
             {"satisfaction": "good", "task": "9f8c2b1e-5a44-4c1d-9d0e-6f7a8b9c0d1e"},
             "no execution in .* has the id",

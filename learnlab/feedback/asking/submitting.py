@@ -13,6 +13,7 @@ from learnlab.feedback.giving import give, known_task
 from learnlab.people import (
     MAX_COMMENT,
     MAX_CORRECTION,
+    NO_AUTHOR,
     Act,
     ContextualRating,
     FeedbackSubmission,
@@ -139,6 +140,8 @@ def _part_in_words(part: object) -> str:
     name = where[-1] if where else ""
     if part["type"] == "value_error":
         return str(part["ctx"]["error"])
+    if name == "author":
+        return f"{str(part['input'])[:60]!r} {NO_AUTHOR}"
     if part["type"] == "enum" and name in _CHOICES:
         shown = repr(str(part["input"])[:60])
         return f"{name} is {shown}; it may be {', '.join(_CHOICES[name])}"

@@ -23,6 +23,9 @@ MAX_NAME = 200
 MOST_ITEMS = 10_000
 """Items of a queue: beyond it nobody comes to an end."""
 
+MOST_LABELS = 1_000
+"""Labels of an item: more people than any store has."""
+
 _GIVEN = "given"
 """What a queue is ordered by when the tasks were named one by one."""
 
@@ -87,14 +90,20 @@ def open_queue(
     1
     """
     store, name = db if isinstance(db, Store) else Store(db), _checked(name)
+    if schema is not None and not isinstance(schema, LabelSchema):
+        raise FeedbackError(
+            f"{_shown(schema)} is no schema: take OUTCOME, EXPERT or a LabelSchema of your own"
+        )
     if tasks is not None and ordered_by is not None:
         raise FeedbackError("a queue is ordered by one thing, or its tasks are named one by one: not both")
     found = known_queue(name, store)
     if found is None:
         by, items = _named(store, tasks) if tasks is not None else _ordered(store, n, ordered_by, seed, repo)
         wanted = 1 if labels_per_item is None else labels_per_item
-        if wanted < 1:
-            raise FeedbackError(f"each item is labelled by one person at least, not by {wanted}")
+        if not isinstance(wanted, int) or not 1 <= wanted <= MOST_LABELS:
+            raise FeedbackError(
+                f"each item is labelled by 1 to {MOST_LABELS:,} people, not by {_shown(wanted)}"
+            )
         _write(Queue(name, store, schema or OUTCOME, wanted, by, now()), items)
         found = joined(name, store)
     by_wish = _GIVEN if tasks is not None else ordered_by
@@ -159,8 +168,12 @@ def _ordered(store: Store, n: int, by: str | None, seed: int, repo: str | None) 
 
 
 def _check_size(n: int) -> None:
-    if not 1 <= n <= MOST_ITEMS:
-        raise FeedbackError(f"a queue has 1 to {MOST_ITEMS:,} items, not {n:,}")
+    if not isinstance(n, int) or not 1 <= n <= MOST_ITEMS:
+        raise FeedbackError(f"a queue has 1 to {MOST_ITEMS:,} items, not {_shown(n)}")
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else repr(value)[:60]
 
 
 def _write(queue: Queue, items: pl.DataFrame) -> None:

@@ -6,7 +6,6 @@ import json
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -101,12 +100,7 @@ class Question(Record):
             FeedbackError: when it is none of this question's; it says which there are.
         """
         if self.kind == Kind.SCORE:
-            if (
-                not isinstance(answer, bool)
-                and isinstance(answer, int | float)
-                and isfinite(answer)
-                and 0 <= answer <= 1
-            ):
+            if not isinstance(answer, bool) and isinstance(answer, int | float) and 0 <= answer <= 1:
                 return float(answer)
             raise FeedbackError(f"{self.name}: {_shown(answer)} is no score from 0 to 1")
         words = [value.value for value in self.values]

@@ -271,11 +271,13 @@ class LabelingSession:
         return self._presence.name
 
     def _be_here(self) -> None:
-        """Begin anew in a child that was forked: the item in hand is the parent's."""
+        """Raise in a child that was forked: the item in hand is its parent's, and polars answers nothing there."""
         if not self._presence.leave.alive:
             raise FeedbackError("this session is closed: open another")
         if not self._presence.is_here:
-            self._begin()
+            raise FeedbackError(
+                "this session is its parent process's: open another in a process that was started anew, not forked"
+            )
 
     def _in_hand(self) -> Claim:
         if self._standing.claim is None:

@@ -77,8 +77,8 @@ function render({ model, el }) {
     const said = element("p", { className: "ll-said", role: "status" });
     const wrong = element("p", { className: "ll-wrong", role: "alert" });
     const who = element("p", { className: "ll-who" }, "You are ",
-        element("b", { ...outside, text: about.author }), " (LEARNLAB_USER), in the store ",
-        element("span", { ...outside, text: about.store }), ".");
+        element("b", { ...outside, text: about.author }), ", in the store ",
+        element("span", { ...outside, text: about.store }), ". Private unless you choose otherwise.");
     const task = element("p", { ...outside, className: "ll-task", text: about.description });
     const root = element("section", { className: "ll-rate", "aria-label": "Rate an execution" },
         task,

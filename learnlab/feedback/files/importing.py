@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from learnlab.errors import FeedbackError, StoreError
 from learnlab.feedback.files import labelfile
 from learnlab.feedback.files.keys import is_key, key_of
+from learnlab.feedback.labelling.queues import MOST_LABELS
 from learnlab.feedback.labelling.schemas import LabelSchema
 from learnlab.models import now
 from learnlab.people import Act, Label, Visibility, own_name
@@ -104,21 +105,25 @@ def _checked(path: Path) -> _Read:
         raise FeedbackError(
             f"{path.name} does not say where its labels come from: {len(told)} rows have a provenance"
         )
+    try:
+        export_id, queues = _origin(told[0])
+    except (ValueError, TypeError, KeyError, RecursionError, FeedbackError) as error:
+        raise FeedbackError(f"{path.name}: its provenance is damaged: {_words(error)}") from error
+    schemas = {queue["label_schema"]: LabelSchema.from_json(queue["schema"]) for queue in queues}
     rows = frame.drop("provenance").to_dicts()
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
         try:
             _check_key(row)
-            lines_of([_as_label(row, row["author"] or "somebody", row["feedback_key"])])
-        except (ValueError, TypeError, RecursionError, StoreError) as error:
+            label = _as_label(row, row["author"] or "somebody", row["feedback_key"])
+            _check_answers(label, schemas.get(str(label.label_schema)))
+            lines_of([label])
+        except (ValueError, TypeError, RecursionError, StoreError, FeedbackError) as error:
             raise FeedbackError(f"{path.name}, label {number}: {_words(error)}") from error
         if row["feedback_key"] in seen:
             raise FeedbackError(f"{path.name}, label {number}: {row['feedback_key']} is there twice")
         seen.add(row["feedback_key"])
-    try:
-        return _Read(*_origin(told[0]), rows)
-    except (ValueError, TypeError, KeyError, RecursionError, FeedbackError) as error:
-        raise FeedbackError(f"{path.name}: its provenance is damaged: {_words(error)}") from error
+    return _Read(export_id, queues, rows)
 
 
 def _origin(provenance: str) -> tuple[UUID, list[dict[str, Any]]]:
@@ -131,13 +136,13 @@ def _origin(provenance: str) -> tuple[UUID, list[dict[str, Any]]]:
         texts = [queue[name] for name in ("queue", "ordered_by", "opened_at")]
         if not all(isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable() for text in texts):
             raise ValueError("a queue has no name that can be printed")
-        if times_of(pl.Series([queue["opened_at"]])).null_count() or not isinstance(
-            queue["labels_per_item"], int
-        ):
+        n = queue["labels_per_item"]
+        is_number = isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= MOST_LABELS
+        if times_of(pl.Series([queue["opened_at"]])).null_count() or not is_number:
             raise ValueError(
                 f"the queue {queue['queue']!r} was opened at no time, or for no number of labels"
             )
-    return UUID(told["export_id"]), queues
+    return UUID(str(told["export_id"])), queues
 
 
 def _check_key(row: dict[str, Any]) -> None:
@@ -151,6 +156,13 @@ def _check_key(row: dict[str, Any]) -> None:
         raise ValueError("it does not say which annotator gave it")
     if row["feedback_type"] not in (Act.LABEL, Act.ADJUDICATION):
         raise ValueError(f"{str(row['feedback_type'])[:60]!r} is no label")
+
+
+def _check_answers(label: Label, schema: LabelSchema | None) -> None:
+    """Raise where a label's answers are none to what its file says was asked, or say another success than it does."""
+    json.dumps(label.answers, allow_nan=False)
+    if schema is not None and schema.success(schema.check(label.answers)) != label.success:
+        raise ValueError("its success is not what its answers say")
 
 
 def _as_label(row: dict[str, Any], author: str, feedback_id: str) -> Label:

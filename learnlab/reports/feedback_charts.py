@@ -33,15 +33,15 @@ def response_rates(rates: pl.DataFrame) -> Figure:
 def asked(by_rule: pl.DataFrame) -> Figure:
     """Return how many of the tasks that each rule of prompting would ask about were rated (`asked_by` rule)."""
     measure = Measure("answered_rate", "share of these tasks that somebody rated", "rate")
-    named = by_rule.with_columns(reason=pl.format("asked because {}", pl.col("rule").replace_strict(BECAUSE)))
-    order = [f"asked because {BECAUSE[rule]}" for rule in ASKS if rule in by_rule["rule"].to_list()]
+    named = by_rule.with_columns(reason=pl.col("rule").replace_strict(BECAUSE))
+    order = [BECAUSE[rule] for rule in ASKS if rule in by_rule["rule"].to_list()]
     says = "Share of the tasks that each reason to ask would pick that somebody rated, with 95 % intervals."
     subtitle = [
         "the rules as they are now, in hindsight · n: questions to one person who sees every task",
         "line: 95 % interval (Wilson)",
     ]
     chart = marks.dots(named, "reason", measure, "n_asked", order=order)
-    return marks.finished(chart, "Which questions find an answer", subtitle, says)
+    return marks.finished(chart, "Which questions find an answer, by why they are asked", subtitle, says)
 
 
 def _by_tier(rows: pl.DataFrame, measure: Measure, title: str, says: str) -> Figure:

@@ -97,7 +97,7 @@ def conclusions(desk: Desk) -> list[str]:
     if not desk.is_open:
         return [
             asked(desk),
-            "Whoever opens this page in JupyterLab (`learnlab lab`) opens it, and labels there.",
+            "Whoever opens this page in JupyterLab (learnlab lab) opens it, and labels there.",
         ]
     said = [asked(desk), given(desk), most(desk), pace(desk)]
     return [*said, seen(desk)] if desk.given.filter(feedback_type="label").height else said

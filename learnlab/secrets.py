@@ -237,7 +237,7 @@ def mask_frame(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFram
     >>> mask_frame(pl.DataFrame({"repo": ["ada@example.org"]}), ["repo"])[0].item()
     '[masked e-mail cfe00dde46ef]'
     """
-    if not settings().mask_secrets:
+    if frame.is_empty() or not settings().mask_secrets:
         return frame, 0
     n_masked, changed = 0, []
     for name in columns:

@@ -123,7 +123,7 @@ def _drain_segments(connection: duckdb.DuckDBPyConnection, segments: Sequence[_S
     if fresh:
         first, private = _addition(connection, [line for one in fresh for line in one.lines])
         first = replace(first, ingest_id=fresh[0].ingest_id)
-        nothing, _ = conform(frame_of([]))
+        nothing = first.executions.clear()
         others = [Addition(nothing, source=_SOURCE, ingest_id=one.ingest_id) for one in fresh[1:]]
         counts, *_ = merge(connection, [first, *others], ingest_id=fresh[0].ingest_id, kind=_SOURCE)
     for one in segments:
@@ -209,6 +209,8 @@ def _sound(events: pl.DataFrame, needed: Collection[str] | None = None) -> tuple
     `needed` are the fields that each must have, if not all but the optional.
     """
     timed = events.with_columns(timestamp=times_of(events["timestamp"]))
+    if timed.is_empty():
+        return timed.drop("kind", "place"), []
     checks = [
         pl.col(name).is_not_null()
         if name in ("timestamp", "place") or not name.endswith("_id") or name == "pool_id"

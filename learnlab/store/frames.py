@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from learnlab.errors import StoreError
@@ -82,6 +84,15 @@ def _reasons(broken: pl.DataFrame, faults: list[Fault]) -> pl.Series:
     return broken.with_columns(reason=pl.coalesce([*found, pl.lit(None, dtype=pl.String)]))["reason"]
 
 
+@cache
+def _limits() -> tuple[Fault, ...]:
+    return tuple(one for name in SCHEMA for one in faults_of(name))
+
+
+def _no_faults(whole: pl.DataFrame) -> pl.DataFrame:
+    return whole.clear().select("row", pl.lit("").alias("reason"))
+
+
 def conform(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows that are valid executions, typed and complete, and the faults of those that are not.
 
@@ -107,6 +118,9 @@ def conform(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     found = {name: _typed(name, kind) for name, kind in frame.schema.items()}
     retyped = {name: column for name, column in found.items() if column is not None}
     typed = frame.with_columns(*retyped.values())
+    whole = _completed(typed).with_row_index("row")
+    if whole.is_empty():
+        return whole, _no_faults(whole)
     unreadable = [
         fault(
             pl.lit(frame[name].is_not_null() & typed[name].is_null()),
@@ -116,11 +130,10 @@ def conform(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         )
         for name in retyped
     ]
-    whole = _completed(typed).with_row_index("row")
-    limits = [one for name in SCHEMA for one in faults_of(name)] + [_no_object(whole)]
+    limits = [*_limits(), _no_object(whole)]
     broken = whole.select(pl.any_horizontal([one.broken for one in (*unreadable, *limits)])).to_series()
     if not broken.any():
-        return _with_own_spelling(whole), whole.clear().select("row", pl.lit("").alias("reason"))
+        return _with_own_spelling(whole), _no_faults(whole)
     first = _reasons(frame, unreadable).filter(broken)
     reasons = first.zip_with(first.is_not_null(), _reasons(whole.filter(broken), limits))
     faults = whole.filter(broken).select("row", reason=reasons)

@@ -19,14 +19,16 @@ _INDENT = " " * 7
 
 
 def told(found: Found) -> str:
-    """Return what a search found as text: a row in two to four lines, then what may be concluded and what not.
+    """Return what a search found as text: a row in two to five lines, then what may be concluded and what not.
 
     >>> row = {"similarity": 0.83, "success": True, "repo": "shop", "task_type": "bugfix", "model_tier": "small",
-    ...     "task_description": "Fix the clock", "why": {"words": ["clock"], "fields": []}}
+    ...     "task_id": "0f8fad5b-d9cb-469f-a165-70867728950e", "task_description": "Fix the clock",
+    ...     "why": {"words": ["clock"], "fields": []}}
     >>> print(told(Found([row], query="the clock is wrong", model="mini@1", threshold=0.7)))
      0.83  success · shop · bugfix · small
            Fix the clock
            in common: clock
+           task 0f8fad5b-d9cb-469f-a165-70867728950e
     1 of 1 verdicts are success: too few to tell
     by meaning (mini@1)
     """
@@ -58,6 +60,8 @@ def _row(row: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"{_INDENT}in common: {_cut(', '.join([*words, *(f'the same {name}' for name in fields)]))}"
         )
+    if task_id := row.get("task_id"):
+        lines.append(f"{_INDENT}task {task_id}")
     return lines
 
 

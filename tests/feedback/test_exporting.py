@@ -315,6 +315,11 @@ def test_a_foreign_file_is_no_file_of_labels(store, tmp_path, kind, content):
         import_labels(path, store.path)
 
 
+def test_a_file_that_is_not_there_is_said_to_be_so(store, tmp_path):
+    with pytest.raises(FeedbackError, match=r"^absent.csv cannot be read: No such file or directory$"):
+        import_labels(tmp_path / "absent.csv", store.path)
+
+
 def test_places_that_are_none_are_refused(source, store, tmp_path):
     for path, says in (
         (tmp_path / "labels.xlsx", "ends in .parquet, .csv or .jsonl"),

@@ -37,7 +37,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 }
 """The columns of a file of labels; `given_at` is written like 2026-06-30T12:00:00.000000Z."""
 
-_UNREADABLE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, ValueError)
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeError, ValueError)
 """What polars raises on a file that it cannot get through; a panic is not even an `Exception`."""
 
 _RUN_BY_SPREADSHEETS = r"^\s*[=+\-@']|^[\t\r\n]|^$"
@@ -77,6 +77,8 @@ def read(path: Path) -> pl.DataFrame:
         if missing:
             raise FeedbackError(f"{path.name} is no file of labels: it has no column {', '.join(missing)}")
         return frame.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+    except OSError as error:
+        raise FeedbackError(f"{path.name} cannot be read: {error.strerror}") from error
     except _UNREADABLE as error:
         words = (str(error).splitlines() or [type(error).__name__])[0]
         raise FeedbackError(f"{path.name} cannot be read as a file of labels: {words[:300]}") from error

@@ -118,7 +118,13 @@ def test_a_rating_by_keyboard_is_kept_and_taken_back_and_no_key_leaves_the_form(
     expect(page.get_by_label("What was it? (needed)")).to_be_focused()
     assert kept(store) == []
     page.keyboard.type("it dreams, dd <b>slowly</b>")
-    page.locator("summary").focus()
+    page.get_by_text("Say what it should have been, if you like").focus()
+    press(page, "Enter", "Tab")
+    expect(page.get_by_label("What should it have been? (optional)")).to_be_focused()
+    page.keyboard.type("be awake, dd")
+    press(page, "Enter")
+    page.keyboard.type("twice")
+    page.get_by_text("questions, if you like").focus()
     press(page, "Enter")
     page.get_by_role("group", name="Was it quick enough?").get_by_label("no", exact=True).focus()
     press(page, "Space")
@@ -128,6 +134,7 @@ def test_a_rating_by_keyboard_is_kept_and_taken_back_and_no_key_leaves_the_form(
     (row,) = kept(store)
     assert (row["satisfaction"], row["issues"]) == ("fair", ["too_slow", "other"])
     assert (row["comment"], row["speed_acceptable"]) == ("it dreams, dd <b>slowly</b>", False)
+    assert row["correction"] == "be awake, dd\ntwice"
     assert (row["accepted"], row["expectations_met"], row["visibility"]) == (None, None, "private")
     page.get_by_role("button", name="Take back").focus()
     press(page, "Enter")
@@ -146,11 +153,13 @@ def test_what_is_missing_is_said_and_what_the_kernel_refuses_as_well(page, form,
     expect(page.get_by_role("alert")).to_have_text("Choose at least one thing that was wrong.")
     expect(page.get_by_label("the wrong model")).to_be_focused()
     page.get_by_label("poor quality").check()
-    page.locator("textarea").evaluate("(area) => { area.maxLength = 9999; area.value = 'x'.repeat(2001); }")
+    page.get_by_label("Anything to add? (optional)").evaluate(
+        "(area) => { area.maxLength = 9999; area.value = 'x'.repeat(2001); }"
+    )
     save.click()
     expect(page.get_by_role("alert")).to_contain_text("the comment has 2,001 characters")
     assert kept(store) == []
-    page.locator("textarea").fill("better")
+    page.get_by_label("Anything to add? (optional)").fill("better")
     save.click()
     expect(page.get_by_role("status")).to_contain_text("poor; only you see it")
     expect(page.get_by_role("alert")).to_be_empty()

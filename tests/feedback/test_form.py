@@ -59,6 +59,7 @@ def test_it_is_given_words_to_show_and_the_values_behind_them(form, tried):
     assert about["low"] == ["fair", "poor"]
     assert [value for value, _ in about["issues"]] == ["wrong_model", "too_slow", "poor_quality", "other"]
     assert dict(about["visibilities"])["private"] == "only you see it"
+    assert about["correction_limit"] == "At most 100,000 characters."
     assert ["speed_acceptable", "Was it quick enough?", "it took 300 s"] in about["questions"]
 
 
@@ -83,6 +84,16 @@ def test_what_is_saved_is_kept_and_said(form, tried):
     assert form.outcome["kind"] == "saved"
     assert form.outcome["words"] == "fair; everybody who uses this store sees it, without your name"
     assert form.outcome["can_take_back"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_kept"), [("def split():\n    ...", True), (" \n", False), (None, False)]
+)
+def test_what_it_should_have_been_is_kept_as_it_was_written(form, tried, typed, is_kept):
+    answers = {"satisfaction": "poor", "issues": ["poor_quality"], "correction": typed}
+    press(form, {"kind": "save", "answers": answers})
+    (row,) = kept(tried)
+    assert row["correction"] == (typed if is_kept else None)
 
 
 def test_saving_again_replaces_and_taking_back_brings_back(form, tried):
@@ -110,6 +121,10 @@ def test_saving_again_replaces_and_taking_back_brings_back(form, tried):
         ({"satisfaction": 7, "issues": 7}, "not kept"),
         ({"satisfaction": "good", "visibility": {"a": 1}}, "not kept"),
         ({"satisfaction": "good", "comment": "x" * 2001}, "2,001 characters"),
+        (
+            {"satisfaction": "poor", "issues": ["too_slow"], "correction": "x" * 100_001},
+            "the correction has 100,001 characters; it may have 100,000",
+        ),
     ],
 )
 def test_what_breaks_a_rule_is_refused_in_words_and_can_be_mended(form, tried, answers, says):
@@ -122,10 +137,10 @@ def test_what_breaks_a_rule_is_refused_in_words_and_can_be_mended(form, tried, a
 
 
 def test_a_browser_cannot_speak_for_others_or_of_other_tasks(form, tried):
-    lies = {"author": "bob", "task_id": str(UUID(int=9)), "via": "mcp", "correction": "none", "nonsense": 1}
+    lies = {"author": "bob", "task_id": str(UUID(int=9)), "via": "mcp", "undoes": str(TASK), "nonsense": 1}
     press(form, {"kind": "save", "answers": {"satisfaction": "good", **lies}})
     (row,) = kept(tried)
-    assert (row["author"], row["task_id"], row["via"], row["correction"]) == ("ada", str(TASK), "form", None)
+    assert (row["author"], row["task_id"], row["via"], row["undoes"]) == ("ada", str(TASK), "form", None)
     for message in ("text", None, {"kind": "save"}, {"kind": "save", "answers": "all"}, {"kind": "delete"}):
         press(form, message)
     assert len(kept(tried)) == 1

@@ -56,13 +56,14 @@ def kept(store):
 
 
 def test_every_answer_is_kept_as_it_was_typed(tried):
-    person = Person("p", "2, other", "it dreams", "n", "no", "y", "N", "yes", "t")
+    person = Person("p", "2, other", "it dreams", "do not dream", "n", "no", "y", "N", "yes", "t")
     given = person.asked(tried)
     (row,) = kept(tried)
     told = {
         "satisfaction": "poor",
         "issues": ["too_slow", "other"],
         "comment": "it dreams",
+        "correction": "do not dream",
         "success": False,
         "accepted": False,
         "model_appropriate": True,
@@ -82,7 +83,15 @@ def test_enter_leaves_everything_open_and_private(tried):
     given = Person("good", *[""] * 7).asked(tried)
     (row,) = kept(tried)
     assert (given.satisfaction, row["visibility"]) == ("good", "private")
-    names = ("comment", "success", "accepted", "model_appropriate", "speed_acceptable", "expectations_met")
+    names = (
+        "comment",
+        "correction",
+        "success",
+        "accepted",
+        "model_appropriate",
+        "speed_acceptable",
+        "expectations_met",
+    )
     assert {row[name] for name in names} == {None}
 
 
@@ -98,10 +107,11 @@ def test_it_says_who_asks_about_what_and_who_will_see_it(tried):
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert "Was it quick enough? (it took 300 s) [y/n] " in shown
+    assert "What should it have been" not in shown
 
 
 def test_whoever_leaves_at_any_question_gives_nothing(tried):
-    lines = ["p", "1 4", "words", "y", "y", "y", "y", "y", "team"]
+    lines = ["p", "1 4", "words", "other words", "y", "y", "y", "y", "y", "team"]
     for n in range(len(lines)):
         person = Person(*lines[:n], leaves=(KeyboardInterrupt, EOFError)[n % 2])
         assert person.asked(tried) is None
@@ -125,6 +135,8 @@ def test_what_is_no_answer_is_asked_again(tried):
         "",
         "x" * 2001,
         "a word",
+        "x" * 100_001,
+        "",
         "maybe",
         "y",
         *[""] * 4,
@@ -134,11 +146,12 @@ def test_what_is_no_answer_is_asked_again(tried):
     )
     given = person.asked(tried)
     assert (given.satisfaction, given.issues, given.comment) == ("poor", ["other"], "a word")
-    assert (given.success, given.visibility) == (True, "public")
+    assert (given.correction, given.success, given.visibility) == (None, True, "public")
     shown = "\n".join(person.seen)
     assert "Not one of excellent/good/fair/poor" in shown
     assert "At least one of 1-4" in shown
     assert "2,001 characters; a comment may have 2,000" in shown
+    assert "100,001 characters; a correction may have 100,000" in shown
 
 
 def test_who_rated_it_before_is_told(tried):

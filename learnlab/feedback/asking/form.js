@@ -58,6 +58,13 @@ function render({ model, el }) {
     const issues = group("What was wrong? Choose at least one.", "checkbox", `${id}-issue`, about.issues);
     const commentWords = element("label", { htmlFor: `${id}-comment` });
     const comment = element("textarea", { id: `${id}-comment`, rows: 2, maxLength: about.max_comment });
+    const limit = element("p", { id: `${id}-limit`, className: "ll-why", text: about.correction_limit });
+    const correction = element("textarea",
+        { id: `${id}-correction`, rows: 4, "aria-describedby": limit.id });
+    const should = element("details", {},
+        element("summary", { text: "Say what it should have been, if you like" }),
+        element("div", { className: "ll-comment" },
+            element("label", { htmlFor: correction.id, text: "What should it have been? (optional)" }), correction, limit));
     const questions = about.questions.map(([name, text, why]) => ({
         name,
         ...group(text, "radio", `${id}-${name}`, [["yes", "yes"], ["no", "no"], ["", "don’t know"]], { start: "", why }),
@@ -73,7 +80,7 @@ function render({ model, el }) {
     const back = element("button", { type: "button", text: "Take back", hidden: true });
     const rest = element("div", { className: "ll-rest", hidden: true },
         issues.box, element("div", { className: "ll-comment" }, commentWords, comment),
-        ...(n ? [more] : []), seen.box);
+        should, ...(n ? [more] : []), seen.box);
     const said = element("p", { className: "ll-said", role: "status" });
     const wrong = element("p", { className: "ll-wrong", role: "alert" });
     const who = element("p", { className: "ll-who" }, "You are ",
@@ -89,7 +96,7 @@ function render({ model, el }) {
     const arrange = () => {
         const [kind] = faces.read();
         rest.hidden = !kind;
-        issues.box.hidden = !about.low.includes(kind);
+        issues.box.hidden = should.hidden = !about.low.includes(kind);
         const isNeeded = !issues.box.hidden && issues.read().includes("other");
         commentWords.textContent = isNeeded ? "What was it? (needed)" : "Anything to add? (optional)";
         comment.required = isNeeded;
@@ -107,6 +114,7 @@ function render({ model, el }) {
         const [satisfaction = null] = faces.read();
         const given = { satisfaction, visibility: seen.read()[0], comment: comment.value };
         given.issues = issues.box.hidden ? [] : issues.read();
+        given.correction = should.hidden ? null : correction.value;
         for (const one of questions) given[one.name] = { yes: true, no: false }[one.read()[0]] ?? null;
         return given;
     };

@@ -15,7 +15,7 @@ from learnlab.feedback.asking.questions import ISSUE_WORDS, QUESTIONS, VISIBILIT
 from learnlab.feedback.asking.situations import Subject, subject_of
 from learnlab.feedback.giving import give
 from learnlab.models import now
-from learnlab.people import MAX_COMMENT, FeedbackSubmission, Satisfaction, Via, own_name
+from learnlab.people import MAX_COMMENT, MAX_CORRECTION, FeedbackSubmission, Satisfaction, Via, own_name
 from learnlab.store import Store
 
 STANDS = "In JupyterLab a form to rate an execution stands here."
@@ -24,7 +24,7 @@ STANDS = "In JupyterLab a form to rate an execution stands here."
 _LONGEST = 2000
 """Characters of a description that are shown."""
 
-_ANSWERS = {"satisfaction", "issues", "comment", "visibility", *(question.name for question in QUESTIONS)}
+_ANSWERS = {"satisfaction", "issues", "comment", "correction", "visibility", *(one.name for one in QUESTIONS)}
 """What the browser may answer."""
 
 
@@ -150,4 +150,5 @@ def _about(store: Store, subject: Subject, author: str) -> dict[str, Any]:
             [one.name, one.text, one.why(subject.situation)] for one in worth_asking(subject.situation)
         ],
         "max_comment": MAX_COMMENT,
+        "correction_limit": f"At most {MAX_CORRECTION:,} characters.",
     }

@@ -12,6 +12,7 @@ from learnlab.feedback.giving import give
 from learnlab.models import ExecutionRecord, now
 from learnlab.people import (
     MAX_COMMENT,
+    MAX_CORRECTION,
     FeedbackSubmission,
     Issue,
     Satisfaction,
@@ -94,7 +95,11 @@ def _answers(subject: Subject, read: Read, write: Write) -> dict[str, Any] | Non
     if satisfaction in _LOW:
         answers["issues"] = _issues(read, write)
     needs_words = Issue.OTHER in answers.get("issues", ())
-    answers["comment"] = _comment(needs_words, read, write)
+    text = "What was it? " if needs_words else "Anything to add? "
+    answers["comment"] = _words("comment", text, MAX_COMMENT, read, write, is_needed=needs_words)
+    if satisfaction in _LOW:
+        text = "What should it have been, in one line? "
+        answers["correction"] = _words("correction", text, MAX_CORRECTION, read, write)
     for question in worth_asking(subject.situation):
         text = f"{question.text} ({showable(question.why(subject.situation))})"
         answers[question.name] = _chosen(text, _YES_NO, read, write, shown="y/n")
@@ -140,12 +145,14 @@ def _issues(read: Read, write: Write) -> list[Issue]:
         write(f"  At least one of 1-{len(Issue)}; Ctrl-C gives nothing.")
 
 
-def _comment(is_needed: bool, read: Read, write: Write) -> str | None:
-    question = "What was it? " if is_needed else "Anything to add? "
+def _words(
+    name: str, question: str, most: int, read: Read, write: Write, *, is_needed: bool = False
+) -> str | None:
+    """Return what somebody types in words of their own, None for Enter alone where that is enough."""
     while True:
         typed = read(question).strip()
-        if len(typed) > MAX_COMMENT:
-            write(f"  That has {len(typed):,} characters; a comment may have {MAX_COMMENT:,}.")
+        if len(typed) > most:
+            write(f"  That has {len(typed):,} characters; a {name} may have {most:,}.")
         elif typed or not is_needed:
             return typed or None
         else:

@@ -8,7 +8,7 @@ import polars as pl
 from learnlab.reports import marks
 from learnlab.reports.estimates import periods
 from learnlab.reports.feedback_correction import KINDS
-from learnlab.reports.feedback_estimates import ASKS, BECAUSE
+from learnlab.reports.feedback_estimates import ASKS, BECAUSE, CONTEXTUAL
 from learnlab.reports.marks import TIER_COLOURS, Figure, Measure
 
 SATISFACTION = Measure("mean", "mean rating: 2 poor, 3 fair, 4 good, 5 excellent", "plain", domain=(2.0, 5.0))
@@ -69,6 +69,19 @@ def acceptance(rows: pl.DataFrame) -> Figure:
         "Share of results taken in each model tier, plain and corrected for who answers, with 95 % intervals."
     )
     return _by_tier(rows, ACCEPTANCE, "Results that were taken, by model tier", says)
+
+
+def contextual(rates: pl.DataFrame) -> Figure:
+    """Return the share of yes to each contextual question among those who answered it (`contextual_rates`)."""
+    measure = Measure("yes_rate", "share of yes among those who answered", "rate", domain=(0.0, 1.0))
+    asked = pl.col("question").replace_strict(CONTEXTUAL)
+    named = rates.with_columns(row=pl.format("{} · left open by {} of {}", asked, "n_open", "n_ratings"))
+    by_name = dict(named.select("question", "row").iter_rows())
+    order = [by_name[name] for name in CONTEXTUAL if name in by_name]
+    says = "Share of yes to each contextual question among those who answered it, with 95 % intervals."
+    subtitle = "n: ratings with an answer · line: 95 % interval (Wilson), taking answers as independent"
+    chart = marks.dots(named, "row", measure, "n_answered", order=order, is_pair=True)
+    return marks.finished(chart, "The model, the speed, the result", subtitle, says)
 
 
 def issues(rates: pl.DataFrame) -> Figure:

@@ -9,9 +9,10 @@ import polars as pl
 
 from learnlab.errors import ReportError
 from learnlab.feedback.asking.prompting import RULES, Does, asked_over
+from learnlab.feedback.asking.questions import QUESTIONS
 from learnlab.feedback.givers import givers
 from learnlab.intervals import wilson
-from learnlab.people import PUBLIC, TEAM
+from learnlab.people import PUBLIC, TEAM, ContextualRating
 from learnlab.reports.feedback_correction import corrected
 from learnlab.reports.marks import TIER_COLOURS
 from learnlab.reports.publish import stop
@@ -20,19 +21,20 @@ from learnlab.store import Store
 AUDIENCES = {"team": TEAM, "public": PUBLIC}
 """Who a page may be made for."""
 
-_QUERIES = ("answers", "issues_named", "given", "prompted")
+_QUERIES = ("answers", "contextual_answers", "issues_named", "given", "prompted")
 
 
 @dataclass(frozen=True)
 class Given:
     """What a page's readers may see of a store's feedback; for the public all frames but `public` are empty.
 
-    `answers`, `issues`, `days`: the queries answers, issues_named and given. `people`: how many gave it (`givers`).
-    `asked`: each execution with whether the rules of prompting would ask about it, in hindsight, and whether it was
-    rated. `public`: the view public_figures.
+    `answers`, `contextual`, `issues`, `days`: the queries answers, contextual_answers, issues_named and given.
+    `people`: how many gave it (`givers`). `asked`: each execution with whether the rules of prompting would ask about
+    it, in hindsight, and whether it was rated. `public`: the view public_figures.
     """
 
     answers: pl.DataFrame
+    contextual: pl.DataFrame
     issues: pl.DataFrame
     days: pl.DataFrame
     people: pl.DataFrame
@@ -53,7 +55,9 @@ def given(db: str | Path = "", *, repo: str = "", audience: str = "team") -> Giv
         raise ReportError(f"a page is made for {' or '.join(AUDIENCES)}, not for {str(audience)[:100]!r}")
     store, is_public = Store(db, viewer=AUDIENCES[audience]), audience == "public"
     with store.reading():
-        answers, issues, days, prompted = (store.query(name, {"repo": repo or None}) for name in _QUERIES)
+        answers, contextual, issues, days, prompted = (
+            store.query(name, {"repo": repo or None}) for name in _QUERIES
+        )
         people = givers(store, repo)
         public = store.view("public_figures").sort("quarter", "task_type", "model_tier", "figure")
     if is_public and public.is_empty():
@@ -64,6 +68,7 @@ def given(db: str | Path = "", *, repo: str = "", audience: str = "team") -> Giv
     rated = prompted.select("task_id", "task_type", "is_rated")
     return Given(
         answers=answers.clear() if is_public else answers,
+        contextual=contextual,
         issues=issues,
         days=days,
         people=people,
@@ -135,10 +140,21 @@ def acceptance(answers: pl.DataFrame) -> pl.DataFrame:
     return corrected(taken, 0.0, 1.0)
 
 
+def contextual_rates(contextual: pl.DataFrame) -> pl.DataFrame:
+    """Return the share of yes among those who answered each contextual question, with Wilson bounds: `yes_rate`.
+
+    Who left a question open is in n_open and in no rate; of a question that nobody answered the rate is null.
+    """
+    return rates(contextual, "yes_rate", "n_yes", "n_answered")
+
+
 def issue_rates(issues: pl.DataFrame) -> pl.DataFrame:
     """Return the share of each tier's ratings that name each issue, with Wilson bounds: `issue_rate`."""
     return rates(issues, "issue_rate", "n_named", "n_ratings")
 
+
+CONTEXTUAL = {one.name: one.text for one in QUESTIONS if one.name in ContextualRating.model_fields}
+"""The contextual questions, as people are asked them."""
 
 _PLACES = {name: f" {place}" for place, name in enumerate(("failed", "succeeded", *TIER_COLOURS))}
 

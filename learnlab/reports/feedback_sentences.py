@@ -8,9 +8,11 @@ from learnlab.intervals import TOO_FEW, Interval, difference
 from learnlab.reports.feedback_correction import KINDS
 from learnlab.reports.feedback_estimates import (
     BECAUSE,
+    CONTEXTUAL,
     Given,
     asked_by,
     asked_daily,
+    contextual_rates,
     issue_rates,
     rates,
     response_rates,
@@ -138,6 +140,29 @@ def asked_in_vain(asked: pl.DataFrame) -> str:
     return f"{told}, and least of those asked about because {BECAUSE[row['rule']]}: {figure}."
 
 
+def contextual(answered: pl.DataFrame) -> str:
+    """Return how many of those who answered each contextual question said yes (`queries/contextual_answers`).
+
+    >>> contextual(pl.DataFrame({"question": ["speed_acceptable"], "n_answered": [0]}))
+    'Nobody answered whether the model was right, the speed acceptable or the result as expected.'
+    """
+    rows = {row["question"]: row for row in answered.to_dicts() if row["n_answered"]}
+    if not rows:
+        return "Nobody answered whether the model was right, the speed acceptable or the result as expected."
+    told, few = [], []
+    for name, question in CONTEXTUAL.items():
+        row = rows.get(name)
+        if row is None or row["n_answered"] < TOO_FEW:
+            few.append(f"“{question}” ({row['n_answered'] if row else 0})")
+        else:
+            (rate,) = contextual_rates(pl.DataFrame([row])).to_dicts()
+            figure = estimated(rate, "yes_rate", "rate", "n_answered")
+            told.append(f"“{question}” {figure}, left open in {row['n_open']:,} ratings")
+    yes = f"Of those who answered, this share said yes: {'; '.join(told)}" if told else ""
+    cannot = f"{'too' if told else 'Too'} few answered to tell: {', '.join(few)}" if few else ""
+    return f"{'; '.join(part for part in (yes, cannot) if part)}."
+
+
 def issues(named: pl.DataFrame) -> str:
     """Return which issue is named most often, in which tier (`queries/issues_named`), and whether that is sure."""
     rows = (
@@ -177,5 +202,6 @@ def conclusions(found: Given) -> list[str]:
         satisfied(found.answers),
         covered(found.answers),
         asked_in_vain(found.asked),
+        contextual(found.contextual),
         issues(found.issues),
     ]

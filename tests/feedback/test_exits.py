@@ -82,6 +82,7 @@ class World:
             correction=self._canary(),
             success=self.random.choice([True, False, None]),
             accepted=self.random.choice([True, False, None]),
+            contextual={"speed_acceptable": self.random.choice([True, False, None])},
         )
 
     def _piece(self, hour):
@@ -153,6 +154,7 @@ class World:
                 if isinstance(piece, FeedbackSubmission):
                     given |= {"satisfaction": "excellent", "issues": [], "correction": None}
                     given["accepted"] = not piece.accepted
+                    given["contextual"] = {"speed_acceptable": not piece.contextual.speed_acceptable}
                 elif piece.answers:
                     given["answers"] = {"success": "no" if piece.success else "yes"}
             if given.get("undoes") in secret:

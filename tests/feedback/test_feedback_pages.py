@@ -197,6 +197,10 @@ def rated(store: Store, make_record: Any) -> Store:
             comment=SECRET,
             correction="like so" if i == 2 else None,
             accepted=i % 3 > 0,
+            contextual={
+                "speed_acceptable": None if i == 0 else i % 2 > 0,
+                "model_appropriate": False if i == 4 else None,
+            },
             visibility="private" if i == 11 else "team",
             timestamp=START + timedelta(hours=i),
         )
@@ -230,6 +234,13 @@ def test_what_the_team_may_see_is_counted_and_nothing_else(rated: Store) -> None
         "11 with a comment."
     )
     assert plain(feedback_sentences.people(given.people)).startswith("6 people gave the 11 ratings; the most")
+    rates = feedback_estimates.contextual_rates(given.contextual)
+    counts = {row[0]: row[1:] for row in rates.rows() if row[0] in feedback_estimates.CONTEXTUAL}
+    assert {name: row[:4] for name, row in counts.items()} == {
+        "speed_acceptable": (11, 10, 1, 5),
+        "model_appropriate": (11, 1, 10, 0),
+        "expectations_met": (11, 0, 11, 0),
+    }
     assert given.answers.filter(outcome="unknown")["n_executions"].sum() == 10, "a label moves no task"
     assert given.asked.filter("is_asked")["rule"].unique().to_list()
     everything = " ".join(str(frame.rows()) for frame in vars(given).values())
@@ -254,7 +265,7 @@ def test_the_public_gets_the_public_table_alone(rated: Store, capsys: pytest.Cap
     give(rated.path, *everybody)
     given = feedback_estimates.given(rated.path, audience="public")
     assert given.public.select("figure", "n_people").rows() == [("excellent", 6)]
-    for frame in (given.answers, given.issues, given.days, given.people, given.asked):
+    for frame in (given.answers, given.contextual, given.issues, given.days, given.people, given.asked):
         assert frame.is_empty()
     said = feedback_sentences.conclusions(given)
     assert said[0].startswith("Everybody may know 1 figure:")
@@ -299,6 +310,30 @@ def test_the_issue_named_most_often_says_whether_that_is_sure() -> None:
     assert said(60, 50).endswith("; with others it is too close to call.")
 
 
+def test_what_was_left_open_is_no_answer_and_no_no() -> None:
+    def contextual(**answers: tuple[int, int, int]) -> pl.DataFrame:
+        names = ("n_yes", "n_answered", "n_open")
+        rows = [{"question": name} | dict(zip(names, n, strict=True)) for name, n in answers.items()]
+        return pl.DataFrame(rows).with_columns(n_ratings=pl.col("n_answered") + pl.col("n_open"))
+
+    answers = contextual(
+        speed_acceptable=(8, 10, 990), model_appropriate=(9, 9, 0), expectations_met=(0, 0, 9)
+    )
+    said = plain(feedback_sentences.contextual(answers))
+    assert "“Was it quick enough?” 80.0 % (95 % interval 49.0 % to 94.3 %, n = 10), left open in 990" in said
+    assert said.endswith(
+        "; too few answered to tell: “Was the model right for it?” (9), “Did it do what you expected?” (0)."
+    )
+    nobody = "Nobody answered whether the model was right, the speed acceptable or the result as expected."
+    open_alone = contextual(speed_acceptable=(0, 0, 5))
+    assert feedback_sentences.contextual(open_alone) == nobody
+    assert feedback_sentences.contextual(open_alone.clear()) == nobody
+    rates = feedback_estimates.contextual_rates(open_alone)
+    assert rates.select("yes_rate", "yes_rate_low", "yes_rate_high").row(0) == (None, None, None)
+    drawn = feedback_charts.contextual(feedback_estimates.contextual_rates(answers)).to_dict()
+    assert "Was it quick enough? · left open by 990 of 1000" in str(drawn["datasets"])
+
+
 def test_who_answers_is_said_with_intervals() -> None:
     def answers(failed: int, succeeded: int, n: int = 500) -> pl.DataFrame:
         rows = [("failed", failed), ("succeeded", succeeded)]
@@ -323,6 +358,7 @@ def test_figures_hold_their_rows_and_no_text_in_their_specification(rated: Store
     for chart in (
         feedback_charts.over_time(given.days),
         feedback_charts.issues(feedback_estimates.issue_rates(given.issues)),
+        feedback_charts.contextual(feedback_estimates.contextual_rates(given.contextual)),
         feedback_charts.asked(feedback_estimates.asked_by(given.asked, "rule")),
         feedback_charts.satisfaction(feedback_estimates.satisfaction(given.answers)),
         feedback_charts.acceptance(feedback_estimates.acceptance(given.answers)),

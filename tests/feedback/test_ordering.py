@@ -246,7 +246,9 @@ def test_nonsense_is_refused(store: Store, n: int, by: str, says: str) -> None:
         ordered(store, n, by)
 
 
-@pytest.mark.parametrize("name", ["askable", "verdict_cells", "answers", "issues_named", "given", "prompted"])
+@pytest.mark.parametrize(
+    "name", ["askable", "verdict_cells", "answers", "contextual_answers", "issues_named", "given", "prompted"]
+)
 def test_a_query_is_what_its_header_says(name: str, con: duckdb.DuckDBPyConnection) -> None:
     query = sqlfiles.load("queries", name)
     tables = duckdb.connect().get_table_names(re.sub(r"\$\w+", "null", query.text))

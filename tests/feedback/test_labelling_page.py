@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -21,13 +23,19 @@ CHOSEN = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def asked(store: Store, make_frame: Any) -> Store:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, empty: Path, make_frame: Any) -> Path:
     """A store of twelve executions that nobody has judged."""
+    store = Store(shutil.copy(empty, tmp_path_factory.mktemp("asked") / "store.duckdb"))
     good, faults = conform(make_frame(12, success=None))
     assert faults.is_empty()
     store.add(good)
-    return store
+    return store.path
+
+
+@pytest.fixture
+def asked(filled: Path, tmp_path: Path) -> Store:
+    return Store(shutil.copy(filled, tmp_path / "store.duckdb"))
 
 
 def desk(store: Store, **changes: Any) -> labelling.Desk:

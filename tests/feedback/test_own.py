@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from conftest import START
+from filled import with_records
 
 from learnlab.errors import FeedbackError, StoreError
 from learnlab.feedback.files.exporting import export_labels
@@ -36,11 +38,16 @@ def labels(author="ada", hours=0, **given):
     return Label(task_id=TASK, author=author, timestamp=when, **(plain | given))
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, empty, make_record):
+    return with_records(
+        empty, tmp_path_factory, *(make_record(task_id=task, success=None) for task in (TASK, OTHER))
+    )
+
+
 @pytest.fixture
-def tried(store, make_record):
-    both = [make_record(task_id=task, success=None) for task in (TASK, OTHER)]
-    SpoolWriter(store.path).append(both)
-    return store
+def tried(filled, tmp_path):
+    return Store(shutil.copy(filled, tmp_path / "store.duckdb"))
 
 
 def rating_of(store, viewer=TEAM, task=TASK):

@@ -74,12 +74,15 @@ def acceptance(rows: pl.DataFrame) -> Figure:
 def contextual(rates: pl.DataFrame) -> Figure:
     """Return the share of yes to each contextual question among those who answered it (`contextual_rates`)."""
     measure = Measure("yes_rate", "share of yes among those who answered", "rate", domain=(0.0, 1.0))
-    asked = pl.col("question").replace_strict(CONTEXTUAL)
-    named = rates.with_columns(row=pl.format("{} · left open by {} of {}", asked, "n_open", "n_ratings"))
-    by_name = dict(named.select("question", "row").iter_rows())
-    order = [by_name[name] for name in CONTEXTUAL if name in by_name]
+    counts = rates.select("question", "n_open", "n_ratings").iter_rows()
+    words = {name: f"{CONTEXTUAL[name]} · left open in {n_open:,} of {n:,}" for name, n_open, n in counts}
+    named = rates.with_columns(row=pl.col("question").replace_strict(words))
+    order = [words[name] for name in CONTEXTUAL if name in words]
     says = "Share of yes to each contextual question among those who answered it, with 95 % intervals."
-    subtitle = "n: ratings with an answer · line: 95 % interval (Wilson), taking answers as independent"
+    subtitle = [
+        "n: ratings with an answer · left open: ratings without one, whether it was asked or not",
+        "line: 95 % interval (Wilson), taking answers as independent",
+    ]
     chart = marks.dots(named, "row", measure, "n_answered", order=order, is_pair=True)
     return marks.finished(chart, "The model, the speed, the result", subtitle, says)
 

@@ -30,6 +30,10 @@ _NOUNS = {
 }
 
 
+NOBODY_ANSWERED = "No rating that the team may see says whether the model was right, the speed acceptable or the result as expected."
+"""What is said where every contextual question was left open."""
+
+
 def given(days: pl.DataFrame) -> str:
     """Return how many pieces of each kind are shown (`queries/given`); of what is not shown nothing is said.
 
@@ -143,12 +147,12 @@ def asked_in_vain(asked: pl.DataFrame) -> str:
 def contextual(answered: pl.DataFrame) -> str:
     """Return how many of those who answered each contextual question said yes (`queries/contextual_answers`).
 
-    >>> contextual(pl.DataFrame({"question": ["speed_acceptable"], "n_answered": [0]}))
-    'Nobody answered whether the model was right, the speed acceptable or the result as expected.'
+    >>> contextual(pl.DataFrame({"question": ["speed_acceptable"], "n_answered": [0]})) == NOBODY_ANSWERED
+    True
     """
     rows = {row["question"]: row for row in answered.to_dicts() if row["n_answered"]}
     if not rows:
-        return "Nobody answered whether the model was right, the speed acceptable or the result as expected."
+        return NOBODY_ANSWERED
     told, few = [], []
     for name, question in CONTEXTUAL.items():
         row = rows.get(name)

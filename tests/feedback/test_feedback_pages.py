@@ -324,14 +324,15 @@ def test_what_was_left_open_is_no_answer_and_no_no() -> None:
     assert said.endswith(
         "; too few answered to tell: “Was the model right for it?” (9), “Did it do what you expected?” (0)."
     )
-    nobody = "Nobody answered whether the model was right, the speed acceptable or the result as expected."
+    nobody = feedback_sentences.NOBODY_ANSWERED
+    assert "that the team may see" in nobody
     open_alone = contextual(speed_acceptable=(0, 0, 5))
     assert feedback_sentences.contextual(open_alone) == nobody
     assert feedback_sentences.contextual(open_alone.clear()) == nobody
     rates = feedback_estimates.contextual_rates(open_alone)
     assert rates.select("yes_rate", "yes_rate_low", "yes_rate_high").row(0) == (None, None, None)
     drawn = feedback_charts.contextual(feedback_estimates.contextual_rates(answers)).to_dict()
-    assert "Was it quick enough? · left open by 990 of 1000" in str(drawn["datasets"])
+    assert "Was it quick enough? · left open in 990 of 1,000" in str(drawn["datasets"])
 
 
 def test_who_answers_is_said_with_intervals() -> None:

@@ -9,8 +9,6 @@ from uuid import UUID
 
 import pytest
 from conftest import START
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from learnlab.feedback.giving import give
 from learnlab.people import PUBLIC, FeedbackSubmission, Label, Viewer
@@ -183,12 +181,9 @@ def _contributions(pieces, undone):
     return counts
 
 
-@settings(max_examples=25 if os.environ.get("LEARNLAB_SOAK") else 2)
-@given(st.integers(0, 2**32))
+@pytest.mark.parametrize("seed", range(25 if os.environ.get("LEARNLAB_SOAK") else 1))
 def test_whatever_two_states_somebody_sees_fewer_than_five_never_make_the_difference(tried, seed):
     random = Random(seed)
-    for table in ("people.events", "people.public_cells", "people.public_shares", "forgotten"):
-        tried.execute(f"delete from {table}")
     people = [f"p{i}" for i in range(random.choice([6, 8, 11]))]
     pieces, undone, acted = [rating(person) for person in people], set(), set()
     kept(tried, *pieces)

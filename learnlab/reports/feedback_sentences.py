@@ -30,7 +30,9 @@ _NOUNS = {
 }
 
 
-NOBODY_ANSWERED = "No rating that the team may see says whether the model was right, the speed acceptable or the result as expected."
+NOBODY_ANSWERED = (
+    "No rating that the team may see answers one of the questions on model, speed and expectations."
+)
 """What is said where every contextual question was left open."""
 
 

@@ -15,7 +15,7 @@ ROOT = Path(learnlab.__file__).parent
 ROOMS = [
     "errors",
     "settings models intervals",
-    "lenient people",
+    "lenient people extras",
     "secrets events",
     "store",
     "ingest search",

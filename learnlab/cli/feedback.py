@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,6 @@ from learnlab.cli.group import F, confirm, main, store_option, there
 @main.group()
 def feedback() -> None:
     """Say what you think of an execution; list, export and delete what you said; say who sees it."""
-
-
-def is_terminal() -> bool:
-    """Return whether somebody can be asked."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -61,7 +55,7 @@ def _yes_no(name: str, no: str, words: str) -> Callable[[F], F]:
 @store_option
 def submit(task: str, satisfaction: str | None, db: str, succeeded: bool | None, **given: Any) -> None:
     """Rate an execution; the latest of yours counts."""
-    from learnlab.feedback.asking import submitting
+    from learnlab.feedback.asking import situations, submitting
     from learnlab.feedback.asking.terminal import ask_in_terminal
     from learnlab.people import Via
     from learnlab.secrets import showable
@@ -71,7 +65,7 @@ def submit(task: str, satisfaction: str | None, db: str, succeeded: bool | None,
         others = [succeeded, *(value for name, value in given.items() if name != "author")]
         if any(value not in (None, (), "private") for value in others):
             raise click.UsageError("--satisfaction is missing: excellent, good, fair or poor")
-        if not is_terminal():
+        if not situations.at_terminal():
             raise click.UsageError("--satisfaction is missing, and there is no terminal to ask at")
         ask_in_terminal(store, task, author=given["author"])
         return

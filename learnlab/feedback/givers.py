@@ -6,9 +6,7 @@ import polars as pl
 
 from learnlab.store import Store
 from learnlab.store.connection import fetch
-
-LEAST_PEOPLE = 5
-"""People below which nothing is said of how many they are, for then it would be said of each."""
+from learnlab.store.public import LEAST_PEOPLE
 
 _GIVERS = """
 with mine as (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from learnlab.errors import RoutingError
+from learnlab.extras import imported
 
 INSTALL = "pip install 'learnlab[router]'"
 
@@ -20,10 +20,4 @@ def extra(module: str) -> Any:
     Traceback (most recent call last):
     learnlab.errors.RoutingError: learning to route needs no_such_package: pip install 'learnlab[router]'
     """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        missing = (error.name or module).split(".")[0]
-        raise RoutingError(f"learning to route needs {missing}: {INSTALL}") from error
-    except (ImportError, OSError) as error:
-        raise RoutingError(f"{module} is installed and cannot be imported ({error}): {INSTALL}") from error
+    return imported(module, INSTALL, "learning to route needs", RoutingError)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from learnlab.errors import SearchError
+from learnlab.extras import imported
 
 INSTALL = "pip install 'learnlab[search]'"
 
@@ -21,13 +21,7 @@ def extra(module: str) -> Any:
     Traceback (most recent call last):
     learnlab.errors.SearchError: searching by meaning needs no_such_package: pip install 'learnlab[search]'
     """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        missing = (error.name or module).split(".")[0]
-        raise SearchError(f"searching by meaning needs {missing}: {INSTALL}") from error
-    except (ImportError, OSError) as error:
-        raise SearchError(f"{module} is installed and cannot be imported ({error}): {INSTALL}") from error
+    return imported(module, INSTALL, "searching by meaning needs", SearchError)
 
 
 def installed(*packages: str) -> bool:

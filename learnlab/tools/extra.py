@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from learnlab.errors import FeedbackError
+from learnlab.extras import imported
 
 INSTALL = "pip install 'learnlab[mcp]'"
 
@@ -20,10 +20,4 @@ def extra(module: str) -> Any:
     Traceback (most recent call last):
     learnlab.errors.FeedbackError: tools for agents need no_such_package: pip install 'learnlab[mcp]'
     """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        missing = (error.name or module).split(".")[0]
-        raise FeedbackError(f"tools for agents need {missing}: {INSTALL}") from error
-    except (ImportError, OSError) as error:
-        raise FeedbackError(f"{module} is installed and cannot be imported ({error}): {INSTALL}") from error
+    return imported(module, INSTALL, "tools for agents need", FeedbackError)

@@ -84,7 +84,7 @@ def test_what_breaks_a_rule_is_refused_in_words(call, db, words, says):
 
 def test_at_a_terminal_it_asks(call, db, monkeypatch):
     asked = []
-    monkeypatch.setattr("learnlab.cli.feedback.is_terminal", lambda: True)
+    monkeypatch.setattr("learnlab.feedback.asking.situations.at_terminal", lambda: True)
     monkeypatch.setattr(
         "learnlab.feedback.asking.terminal.ask_in_terminal",
         lambda store, task, author: asked.append((task, author)),

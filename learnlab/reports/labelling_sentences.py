@@ -34,6 +34,20 @@ def asked(desk: Desk) -> str:
     return f"Nobody has opened the queue {desk.name} yet. It would hold {told}."
 
 
+def spread(tasks: pl.DataFrame) -> str:
+    """Return of how many kinds and repos the items are, and which kind has the most of them.
+
+    >>> spread(pl.DataFrame({"task_type": ["docs", "docs", "test"], "repo": ["shop", "bank", "shop"]}))
+    'They are of 2 task types in 2 repos, the most of them docs (2 of 3).'
+    """
+    kinds = tasks.group_by("task_type").len().sort("len", "task_type", descending=[True, False])
+    kind, n = kinds.row(0)
+    types, repos = (
+        _count(tasks[name].n_unique(), noun) for name, noun in (("task_type", "task type"), ("repo", "repo"))
+    )
+    return f"They are of {types} in {repos}, the most of them {kind} ({n:,} of {tasks.height:,})."
+
+
 def first(tasks: pl.DataFrame) -> str:
     """Return why the first item is asked about (`labelling.Desk.tasks`).
 
@@ -97,6 +111,7 @@ def conclusions(desk: Desk) -> list[str]:
     if not desk.is_open:
         return [
             asked(desk),
+            spread(desk.tasks),
             "Whoever opens this page in JupyterLab (learnlab lab) opens it, and labels there.",
         ]
     said = [asked(desk), given(desk), most(desk), pace(desk)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,6 +101,16 @@ def test_an_error_is_one_line_without_a_trace(words, message):
     assert result.output.startswith("Error: ")
     assert message in result.output
     assert len(result.output.splitlines()) == 1
+
+
+def test_whoever_reads_no_further_is_told_of_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "learnlab.cli", "formats"], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_a_mistyped_source_leaves_no_store(home):

@@ -22,6 +22,8 @@ class Commands(click.Group):
         """Run a command; an error of ours ends it with one line."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # whoever reads has read enough, as `head` has
+            raise
         except (LearnlabError, OSError) as error:
             from learnlab.secrets import showable
 

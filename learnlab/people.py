@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from abc import abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -204,9 +205,9 @@ class Given(Record):
     comment: Comment = None
     via: Via = Via.PYTHON
 
+    @abstractmethod
     def row(self) -> dict[str, Any]:
         """Return it by the names of the columns under which every piece of feedback is kept."""
-        raise NotImplementedError
 
 
 class ContextualRating(Record):

@@ -58,6 +58,7 @@ def test_labels_are_spent_once_and_bring_the_expectation_nearer_to_the_truth() -
     assert found["n_labels"].to_list() == [30, 60]
 
 
+@pytest.mark.soak
 def test_measured_again_it_comes_to_the_same(soak: bool) -> None:
     if not soak:
         pytest.skip("forty seconds of processor time: `make soak`")

@@ -195,6 +195,7 @@ def _true_alpha(succeeds, wrong, taken) -> float:
 
 
 @pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.soak
 def test_the_intervals_cover_what_is_true(world, soak, monkeypatch):
     monkeypatch.setattr(agreement, "RESAMPLES", 1000 if soak else 200)
     n_replays = 400 if soak else 40

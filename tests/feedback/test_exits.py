@@ -466,6 +466,7 @@ def exits_of(store, folder, monkeypatch, *, all_of_them):
 VIEWERS = [Viewer(ADA), TEAM, PUBLIC, Viewer("newcomer")]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(8 if SOAK else 1))
 @pytest.mark.parametrize("viewer", VIEWERS if SOAK else VIEWERS[::2], ids=Viewer.words)
 def test_nothing_private_of_others_leaves_by_any_exit(base, tmp_path, monkeypatch, viewer, seed):

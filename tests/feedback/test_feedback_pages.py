@@ -150,6 +150,7 @@ class Fleet:
         return grouped.agg(counts, n_executions=pl.len().cast(pl.Int64))
 
 
+@pytest.mark.soak
 def test_the_corrected_intervals_hold_the_truth_and_the_plain_ones_do_not(soak: bool) -> None:
     worth = {way: float(np.dot(shares, (5, 4, 3, 2))) for way, shares in w.SATISFACTION.items()}
     for n, seed in ((5000, 8), (20_000, 9), (2000, 10)) if soak else ((5000, 7),):

@@ -268,6 +268,7 @@ def test_an_empty_store_has_nothing_to_ask(store: Store) -> None:
     assert ordered(store, 5, "mixed").rows() == []
 
 
+@pytest.mark.soak
 def test_every_order_is_that_of_a_fleet(store: Store, soak: bool) -> None:
     executions = simulate(20_000 if soak else 400, 3).executions
     store.add(conform(executions)[0])

@@ -181,6 +181,7 @@ def _contributions(pieces, undone):
     return counts
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(25 if os.environ.get("LEARNLAB_SOAK") else 1))
 def test_whatever_two_states_somebody_sees_fewer_than_five_never_make_the_difference(tried, seed):
     random = Random(seed)

@@ -429,6 +429,7 @@ def test_where_the_log_says_nothing_similar_executions_suggest(start, store):
         assert session.similar().words == "this task is not searchable yet: `learnlab encode` makes it so"
 
 
+@pytest.mark.soak
 def test_any_order_of_acts_and_restarts_is_what_a_list_says(made, tmp_path, soak):
     for seed in range(25 if soak else 1):
         rng = random.Random(seed)

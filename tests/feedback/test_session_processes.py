@@ -78,6 +78,7 @@ def labels_of(store, queue):
         return rows.fetchall()
 
 
+@pytest.mark.soak
 def test_every_item_is_labelled_as_often_as_asked_and_nothing_is_lost_though_some_are_killed(
     opened, tmp_path, soak
 ):

@@ -1,1 +1,1 @@
-"""What people think of executions: asked rarely, labelled quickly, kept once, shown to nobody who may not see it."""
+"""What people think of executions: asked for by rules, labelled quickly, kept once, shown to none who may not see it."""

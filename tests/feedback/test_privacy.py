@@ -224,7 +224,6 @@ def test_only_some_modules_speak_of_the_raw_events():
         "feedback/labelling/details.py": "shows a labeller their own note",
         "feedback/givers.py": "counts how many people gave what may be seen, from 5 on",
         "feedback/labelling/recounting.py": "counts labels by their authors for a queue; hands out numbers",
-        "feedback/asking/situations.py": "looks at one's own ratings to decide whether to ask",
         "store/feedback.py": "keeps and deletes",
         "store/forget.py": "deletes what is said of forgotten executions",
         "store/public.py": "counts people for public figures",

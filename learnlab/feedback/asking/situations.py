@@ -11,7 +11,8 @@ from typing import Any
 from learnlab.feedback.asking.prompting import AN_HOUR, Situation, has_failed
 from learnlab.feedback.giving import known_task
 from learnlab.models import ExecutionRecord
-from learnlab.store import Store
+from learnlab.people import Viewer
+from learnlab.store import Store, views
 from learnlab.store.connection import fetch
 
 _EXECUTION = """
@@ -30,16 +31,12 @@ where task_id = cast($task_id as uuid) or decision_id = cast($record_key as uuid
 """
 
 _OWN_RATINGS = """
-select cast(r.task_id as varchar) as task_id, any_value(e.task_type) as task_type, max(r.timestamp) as rated_at,
-    max_by(r.satisfaction, r.timestamp) as satisfaction,
-from people.events r
+select cast(r.task_id as varchar) as task_id, any_value(e.task_type) as task_type, max(r.given_at) as rated_at,
+    max_by(r.satisfaction, r.given_at) as satisfaction,
+from feedback r
 left join executions e on e.task_id = r.task_id
-where r.author = $author and r.feedback_type = 'rating' and r.timestamp <= $at
-    and (r.timestamp > $since or r.task_id = cast($task_id as uuid))
-    and not exists (
-        select 1 from people.events u
-        where u.undoes = r.feedback_id and u.author = r.author and u.feedback_type = 'undo'
-    )
+where r.is_own and r.feedback_type = 'rating' and not r.is_undone and r.given_at <= $at
+    and (r.given_at > $since or r.task_id = cast($task_id as uuid))
 group by r.task_id
 """
 
@@ -135,8 +132,9 @@ def subject_of(store: Store, task: str | ExecutionRecord, author: str, at: datet
             facts = fetch(connection, _EXECUTION, {"task_id": task_id}).to_dicts()[0]
         ids = {"task_id": task_id, "record_key": record_key}
         is_decided = bool(fetch(connection, _IS_ROUTED, ids).item())
-        own = {"author": author, "at": _stored(at), "since": _stored(at) - AN_HOUR, "task_id": task_id}
-        ratings = fetch(connection, _OWN_RATINGS, own).to_dicts()
+        own = {"at": _stored(at), "since": _stored(at) - AN_HOUR, "task_id": task_id}
+        with views.told(connection, Viewer(author)):
+            ratings = fetch(connection, _OWN_RATINGS, own).to_dicts()
     return _subject(task_id, facts, is_decided, ratings, at)
 
 
